@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ * SPDX-FileCopyrightText: 2026 The dbpool authors */
+
+#pragma once
+
+#include "db-pool-config.h"
+#include "db-session.h"
+#include "db-types.h"
+
+G_BEGIN_DECLS
+
+#define DB_TYPE_CONNECTION_MANAGER (db_connection_manager_get_type ())
+DB_AVAILABLE_IN_1_0
+G_DECLARE_INTERFACE (DbConnectionManager,
+                     db_connection_manager,
+                     DB,
+                     CONNECTION_MANAGER,
+                     GObject)
+
+/**
+ * DbConnectionManagerInterface:
+ * @g_iface: the parent interface
+ * @open_session: opens a session; blocking
+ * @check_session: asks the database, at the cost of a round trip, whether the session still works;
+ *   blocking; optional
+ * @reset_session: leaves any transaction and cleans the session for its next borrower; blocking;
+ *   optional
+ * @close_session: closes the session and returns when the database has let go of it; blocking
+ * @suggest_config: sets, in a pool's configuration, defaults that suit this database; optional
+ * @describe: the database in words, for error texts, without any secret; optional
+ *
+ * What a manager implements: blocking functions, which the pool calls on its own threads. A manager
+ * is used by many threads at once, a session by one at a time.
+ *
+ * Since: 1.0
+ */
+struct _DbConnectionManagerInterface
+{
+  GTypeInterface g_iface;
+
+  DbSession *(*open_session) (DbConnectionManager *self, GCancellable *cancellable, GError **error);
+  gboolean (*check_session) (DbConnectionManager *self,
+                             DbSession *session,
+                             GCancellable *cancellable,
+                             GError **error);
+  gboolean (*reset_session) (DbConnectionManager *self,
+                             DbSession *session,
+                             DbResetLevel level,
+                             GCancellable *cancellable,
+                             GError **error);
+  void (*close_session) (DbConnectionManager *self, DbSession *session);
+  void (*suggest_config) (DbConnectionManager *self, DbPoolConfig *config);
+  char *(*describe) (DbConnectionManager *self);
+};
+
+DB_AVAILABLE_IN_1_0
+DbSession *db_connection_manager_open_session (DbConnectionManager *self,
+                                               GCancellable *cancellable,
+                                               GError **error);
+DB_AVAILABLE_IN_1_0
+gboolean db_connection_manager_check_session (DbConnectionManager *self,
+                                              DbSession *session,
+                                              GCancellable *cancellable,
+                                              GError **error);
+DB_AVAILABLE_IN_1_0
+gboolean db_connection_manager_reset_session (DbConnectionManager *self,
+                                              DbSession *session,
+                                              DbResetLevel level,
+                                              GCancellable *cancellable,
+                                              GError **error);
+DB_AVAILABLE_IN_1_0
+void db_connection_manager_close_session (DbConnectionManager *self, DbSession *session);
+DB_AVAILABLE_IN_1_0
+void db_connection_manager_suggest_config (DbConnectionManager *self, DbPoolConfig *config);
+DB_AVAILABLE_IN_1_0
+char *db_connection_manager_describe (DbConnectionManager *self);
+
+G_END_DECLS

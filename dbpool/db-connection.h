@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ * SPDX-FileCopyrightText: 2026 The dbpool authors */
+
+#pragma once
+
+#include "db-params.h"
+#include "db-result.h"
+#include "db-session.h"
+#include "db-transaction.h"
+#include "db-types.h"
+
+G_BEGIN_DECLS
+
+#define DB_TYPE_CONNECTION (db_connection_get_type ())
+DB_AVAILABLE_IN_1_0
+G_DECLARE_FINAL_TYPE (DbConnection, db_connection, DB, CONNECTION, GObject)
+
+DB_AVAILABLE_IN_1_0
+void db_connection_release (DbConnection *self);
+DB_AVAILABLE_IN_1_0
+gboolean db_connection_is_released (DbConnection *self);
+DB_AVAILABLE_IN_1_0
+DbSession *db_connection_get_session (DbConnection *self);
+
+DB_AVAILABLE_IN_1_0
+DbResult *db_connection_query (DbConnection *self,
+                               const char *sql,
+                               GVariant *params,
+                               GCancellable *cancellable,
+                               GError **error);
+DB_AVAILABLE_IN_1_0
+void db_connection_query_async (DbConnection *self,
+                                const char *sql,
+                                GVariant *params,
+                                GCancellable *cancellable,
+                                GAsyncReadyCallback callback,
+                                gpointer user_data);
+DB_AVAILABLE_IN_1_0
+DbResult *db_connection_query_finish (DbConnection *self, GAsyncResult *result, GError **error);
+
+DB_AVAILABLE_IN_1_0
+gint64 db_connection_execute (DbConnection *self,
+                              const char *sql,
+                              GVariant *params,
+                              GCancellable *cancellable,
+                              GError **error);
+DB_AVAILABLE_IN_1_0
+void db_connection_execute_async (DbConnection *self,
+                                  const char *sql,
+                                  GVariant *params,
+                                  GCancellable *cancellable,
+                                  GAsyncReadyCallback callback,
+                                  gpointer user_data);
+DB_AVAILABLE_IN_1_0
+gint64 db_connection_execute_finish (DbConnection *self, GAsyncResult *result, GError **error);
+
+DB_AVAILABLE_IN_1_0
+DbResult *db_connection_query_params (DbConnection *self,
+                                      const char *sql,
+                                      DbParams *params,
+                                      GCancellable *cancellable,
+                                      GError **error);
+DB_AVAILABLE_IN_1_0
+void db_connection_query_params_async (DbConnection *self,
+                                       const char *sql,
+                                       DbParams *params,
+                                       GCancellable *cancellable,
+                                       GAsyncReadyCallback callback,
+                                       gpointer user_data);
+DB_AVAILABLE_IN_1_0
+DbResult *
+db_connection_query_params_finish (DbConnection *self, GAsyncResult *result, GError **error);
+
+DB_AVAILABLE_IN_1_0
+gint64 db_connection_execute_params (DbConnection *self,
+                                     const char *sql,
+                                     DbParams *params,
+                                     GCancellable *cancellable,
+                                     GError **error);
+DB_AVAILABLE_IN_1_0
+void db_connection_execute_params_async (DbConnection *self,
+                                         const char *sql,
+                                         DbParams *params,
+                                         GCancellable *cancellable,
+                                         GAsyncReadyCallback callback,
+                                         gpointer user_data);
+DB_AVAILABLE_IN_1_0
+gint64
+db_connection_execute_params_finish (DbConnection *self, GAsyncResult *result, GError **error);
+
+DB_AVAILABLE_IN_1_0
+gboolean db_connection_execute_script (DbConnection *self,
+                                       const char *sql,
+                                       GCancellable *cancellable,
+                                       GError **error);
+DB_AVAILABLE_IN_1_0
+void db_connection_execute_script_async (DbConnection *self,
+                                         const char *sql,
+                                         GCancellable *cancellable,
+                                         GAsyncReadyCallback callback,
+                                         gpointer user_data);
+DB_AVAILABLE_IN_1_0
+gboolean
+db_connection_execute_script_finish (DbConnection *self, GAsyncResult *result, GError **error);
+
+DB_AVAILABLE_IN_1_0
+DbTransaction *db_connection_begin (DbConnection *self,
+                                    DbIsolation isolation,
+                                    DbTransactionFlags flags,
+                                    GCancellable *cancellable,
+                                    GError **error);
+DB_AVAILABLE_IN_1_0
+void db_connection_begin_async (DbConnection *self,
+                                DbIsolation isolation,
+                                DbTransactionFlags flags,
+                                GCancellable *cancellable,
+                                GAsyncReadyCallback callback,
+                                gpointer user_data);
+DB_AVAILABLE_IN_1_0
+DbTransaction *
+db_connection_begin_finish (DbConnection *self, GAsyncResult *result, GError **error);
+
+G_END_DECLS

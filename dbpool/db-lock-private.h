@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ * SPDX-FileCopyrightText: 2026 The dbpool authors */
+
+/* The one place where dbpool locks.
+ *
+ * DbLock and DbCond are GMutex and GCond with the same rules. All of dbpool's locking goes through
+ * here, and memory passes between threads only under such a lock or through the atomics of GLib's
+ * headers. The reason is ThreadSanitizer: GLib's mutexes are futexes inside an uninstrumented
+ * library, which TSan cannot see, so under TSan the wrappers say what was acquired and released.
+ * Without TSan they compile to the GLib call and nothing else. */
+
+#pragma once
+
+#include <glib.h>
+
+#if defined(__SANITIZE_THREAD__)
+#define DB_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define DB_TSAN 1
+#endif
+#endif
+
+#ifdef DB_TSAN
+extern void __tsan_acquire (void *addr);
+extern void __tsan_release (void *addr);
+#define DB_TSAN_ACQUIRE(addr) __tsan_acquire (addr)
+#define DB_TSAN_RELEASE(addr) __tsan_release (addr)
+#else
+#define DB_TSAN_ACQUIRE(addr) ((void) (addr))
+#define DB_TSAN_RELEASE(addr) ((void) (addr))
+#endif
+
+typedef struct
+{
+  GMutex mutex;
+} DbLock;
+
+typedef struct
+{
+  GCond cond;
+} DbCond;
+
+static inline void
+db_lock_init (DbLock *lock)
+{
+  g_mutex_init (&lock->mutex);
+}
+
+static inline void
+db_lock_clear (DbLock *lock)
+{
+  g_mutex_clear (&lock->mutex);
+}
+
+static inline void
+db_lock_lock (DbLock *lock)
+{
+  g_mutex_lock (&lock->mutex);
+  DB_TSAN_ACQUIRE (lock);
+}
+
+static inline void
+db_lock_unlock (DbLock *lock)
+{
+  DB_TSAN_RELEASE (lock);
+  g_mutex_unlock (&lock->mutex);
+}
+
+static inline void
+db_cond_init (DbCond *cond)
+{
+  g_cond_init (&cond->cond);
+}
+
+static inline void
+db_cond_clear (DbCond *cond)
+{
+  g_cond_clear (&cond->cond);
+}
+
+static inline void
+db_cond_signal (DbCond *cond)
+{
+  g_cond_signal (&cond->cond);
+}
+
+static inline void
+db_cond_broadcast (DbCond *cond)
+{
+  g_cond_broadcast (&cond->cond);
+}
+
+static inline void
+db_cond_wait (DbCond *cond, DbLock *lock)
+{
+  DB_TSAN_RELEASE (lock);
+  g_cond_wait (&cond->cond, &lock->mutex);
+  DB_TSAN_ACQUIRE (lock);
+}
+
+/* @until: monotonic time in microseconds; %G_MAXINT64 waits for ever. %FALSE when it was reached. */
+static inline gboolean
+db_cond_wait_until (DbCond *cond, DbLock *lock, gint64 until)
+{
+  gboolean signalled = TRUE;
+
+  DB_TSAN_RELEASE (lock);
+  if (until == G_MAXINT64)
+    g_cond_wait (&cond->cond, &lock->mutex);
+  else
+    signalled = g_cond_wait_until (&cond->cond, &lock->mutex, until);
+  DB_TSAN_ACQUIRE (lock);
+  return signalled;
+}
+
+/* Runs the rest of the scope with @lock held. */
+typedef DbLock DbLocker;
+
+static inline DbLocker *
+db_locker_new (DbLock *lock)
+{
+  db_lock_lock (lock);
+  return lock;
+}
+
+static inline void
+db_locker_free (DbLocker *locker)
+{
+  db_lock_unlock (locker);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DbLocker, db_locker_free)

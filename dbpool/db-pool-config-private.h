@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ * SPDX-FileCopyrightText: 2026 The dbpool authors */
+
+#pragma once
+
+#include "db-pool-config.h"
+
+/* The values as plain data: what the pool works with. Durations in microseconds, 0 = no limit. */
+typedef struct
+{
+  guint min_connections;
+  guint max_connections;
+  gint64 connection_timeout; /* never 0; G_MAXINT64 waits for ever */
+  gint64 idle_timeout;
+  gint64 max_lifetime;
+  guint lifetime_jitter;      /* percent, 0 to 50 */
+  gint64 validate_after_idle; /* 0 always, -1 never */
+  gint64 hand_off_after;
+  DbIdleOrder idle_order;
+  DbResetLevel reset_level;
+  guint max_uses;
+  guint max_waiters;
+} DbPoolSettings;
+
+void db_pool_config_get_settings (DbPoolConfig *self, DbPoolSettings *settings);
+
+/* A copy that remembers which properties were set by somebody. */
+DbPoolConfig *db_pool_config_copy (DbPoolConfig *self);
+
+/* Sets @property (by name, then its value as a vararg, as in g_object_set) only if nobody has set it
+ * yet; a later default of the same property wins. For suggest_config. */
+void db_pool_config_set_default (DbPoolConfig *self, const char *property, ...);
+
+/* What @query holds for the pool is put into @self; the rest, in its order, is returned (NULL when
+ * nothing is left). NULL with @error when a pool key has a bad value. */
+gboolean db_pool_config_take_uri_query (DbPoolConfig *self,
+                                        const char *query,
+                                        char **remaining,
+                                        GError **error);
+
+/* "500ms", "30s", "10min", "2h", "1d", "250us", "0"; a bare number other than 0 is an error. */
+gboolean db_parse_duration (const char *text, gint64 *microseconds, GError **error);

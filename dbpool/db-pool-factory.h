@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ * SPDX-FileCopyrightText: 2026 The dbpool authors */
+
+#pragma once
+
+#include "db-database-config.h"
+#include "db-pool.h"
+#include "db-types.h"
+
+G_BEGIN_DECLS
+
+#define DB_TYPE_POOL_FACTORY (db_pool_factory_get_type ())
+DB_AVAILABLE_IN_1_0
+G_DECLARE_FINAL_TYPE (DbPoolFactory, db_pool_factory, DB, POOL_FACTORY, GObject)
+
+DB_AVAILABLE_IN_1_0
+DbPoolFactory *db_pool_factory_new (void);
+
+DB_AVAILABLE_IN_1_0
+DbPool *db_pool_factory_create_postgres_pool (DbPoolFactory *self,
+                                              DbDatabaseConfig *database,
+                                              DbPoolConfig *config,
+                                              GCancellable *cancellable,
+                                              GError **error);
+DB_AVAILABLE_IN_1_0
+void db_pool_factory_create_postgres_pool_async (DbPoolFactory *self,
+                                                 DbDatabaseConfig *database,
+                                                 DbPoolConfig *config,
+                                                 GCancellable *cancellable,
+                                                 GAsyncReadyCallback callback,
+                                                 gpointer user_data);
+DB_AVAILABLE_IN_1_0
+DbPool *db_pool_factory_create_postgres_pool_finish (DbPoolFactory *self,
+                                                     GAsyncResult *result,
+                                                     GError **error);
+
+DB_AVAILABLE_IN_1_0
+DbPool *db_pool_factory_create_sqlite_pool (DbPoolFactory *self,
+                                            const char *path,
+                                            DbPoolConfig *config,
+                                            GCancellable *cancellable,
+                                            GError **error);
+DB_AVAILABLE_IN_1_0
+void db_pool_factory_create_sqlite_pool_async (DbPoolFactory *self,
+                                               const char *path,
+                                               DbPoolConfig *config,
+                                               GCancellable *cancellable,
+                                               GAsyncReadyCallback callback,
+                                               gpointer user_data);
+DB_AVAILABLE_IN_1_0
+DbPool *db_pool_factory_create_sqlite_pool_finish (DbPoolFactory *self,
+                                                   GAsyncResult *result,
+                                                   GError **error);
+
+DB_AVAILABLE_IN_1_0
+DbPool *db_pool_factory_create_pool (DbPoolFactory *self,
+                                     const char *uri,
+                                     DbPoolConfig *config,
+                                     GCancellable *cancellable,
+                                     GError **error);
+DB_AVAILABLE_IN_1_0
+void db_pool_factory_create_pool_async (DbPoolFactory *self,
+                                        const char *uri,
+                                        DbPoolConfig *config,
+                                        GCancellable *cancellable,
+                                        GAsyncReadyCallback callback,
+                                        gpointer user_data);
+DB_AVAILABLE_IN_1_0
+DbPool *
+db_pool_factory_create_pool_finish (DbPoolFactory *self, GAsyncResult *result, GError **error);
+
+G_END_DECLS

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ * SPDX-FileCopyrightText: 2026 The dbpool authors */
+
+#pragma once
+
+#include "db-connection-manager.h"
+#include "db-connection.h"
+#include "db-pool-config.h"
+#include "db-pool-stats.h"
+#include "db-types.h"
+
+G_BEGIN_DECLS
+
+#define DB_TYPE_POOL (db_pool_get_type ())
+DB_AVAILABLE_IN_1_0
+G_DECLARE_FINAL_TYPE (DbPool, db_pool, DB, POOL, GObject)
+
+DB_AVAILABLE_IN_1_0
+DbPool *db_pool_new (DbConnectionManager *manager, DbPoolConfig *config, GError **error);
+
+DB_AVAILABLE_IN_1_0
+DbConnectionManager *db_pool_get_manager (DbPool *self);
+DB_AVAILABLE_IN_1_0
+DbPoolConfig *db_pool_get_config (DbPool *self);
+DB_AVAILABLE_IN_1_0
+const char *db_pool_get_name (DbPool *self);
+DB_AVAILABLE_IN_1_0
+gboolean db_pool_is_closed (DbPool *self);
+DB_AVAILABLE_IN_1_0
+DbPoolStats *db_pool_get_stats (DbPool *self);
+
+DB_AVAILABLE_IN_1_0
+DbConnection *db_pool_acquire (DbPool *self, GCancellable *cancellable, GError **error);
+DB_AVAILABLE_IN_1_0
+void db_pool_acquire_async (DbPool *self,
+                            GCancellable *cancellable,
+                            GAsyncReadyCallback callback,
+                            gpointer user_data);
+DB_AVAILABLE_IN_1_0
+DbConnection *db_pool_acquire_finish (DbPool *self, GAsyncResult *result, GError **error);
+
+DB_AVAILABLE_IN_1_0
+DbConnection *db_pool_acquire_full (DbPool *self,
+                                    DbAcquireFlags flags,
+                                    gint64 timeout,
+                                    const char *tag,
+                                    GCancellable *cancellable,
+                                    GError **error);
+DB_AVAILABLE_IN_1_0
+void db_pool_acquire_full_async (DbPool *self,
+                                 DbAcquireFlags flags,
+                                 gint64 timeout,
+                                 const char *tag,
+                                 GCancellable *cancellable,
+                                 GAsyncReadyCallback callback,
+                                 gpointer user_data);
+DB_AVAILABLE_IN_1_0
+DbConnection *db_pool_acquire_full_finish (DbPool *self, GAsyncResult *result, GError **error);
+
+DB_AVAILABLE_IN_1_0
+DbConnection *db_pool_try_acquire (DbPool *self, GError **error);
+
+DB_AVAILABLE_IN_1_0
+DbResult *db_pool_query (DbPool *self,
+                         const char *sql,
+                         GVariant *params,
+                         GCancellable *cancellable,
+                         GError **error);
+DB_AVAILABLE_IN_1_0
+void db_pool_query_async (DbPool *self,
+                          const char *sql,
+                          GVariant *params,
+                          GCancellable *cancellable,
+                          GAsyncReadyCallback callback,
+                          gpointer user_data);
+DB_AVAILABLE_IN_1_0
+DbResult *db_pool_query_finish (DbPool *self, GAsyncResult *result, GError **error);
+DB_AVAILABLE_IN_1_0
+gint64 db_pool_execute (DbPool *self,
+                        const char *sql,
+                        GVariant *params,
+                        GCancellable *cancellable,
+                        GError **error);
+DB_AVAILABLE_IN_1_0
+void db_pool_execute_async (DbPool *self,
+                            const char *sql,
+                            GVariant *params,
+                            GCancellable *cancellable,
+                            GAsyncReadyCallback callback,
+                            gpointer user_data);
+DB_AVAILABLE_IN_1_0
+gint64 db_pool_execute_finish (DbPool *self, GAsyncResult *result, GError **error);
+
+DB_AVAILABLE_IN_1_0
+gboolean db_pool_close (DbPool *self, gint64 timeout, GCancellable *cancellable, GError **error);
+DB_AVAILABLE_IN_1_0
+void db_pool_close_async (DbPool *self,
+                          gint64 timeout,
+                          GCancellable *cancellable,
+                          GAsyncReadyCallback callback,
+                          gpointer user_data);
+DB_AVAILABLE_IN_1_0
+gboolean db_pool_close_finish (DbPool *self, GAsyncResult *result, GError **error);
+
+G_END_DECLS
