@@ -16,6 +16,8 @@ DbDatabaseConfig *db_database_config_new (void);
 DB_AVAILABLE_IN_1_0
 DbDatabaseConfig *db_database_config_new_from_uri (const char *uri, GError **error);
 DB_AVAILABLE_IN_1_0
+void db_database_config_set_password (DbDatabaseConfig *self, const char *password);
+DB_AVAILABLE_IN_1_0
 char *db_database_config_to_string (DbDatabaseConfig *self);
 
 G_END_DECLS

@@ -11,6 +11,15 @@
 
 #include <string.h>
 
+/**
+ * db_error_quark:
+ *
+ * Gets the error domain of dbpool, whose codes are [error@Db.Error].
+ *
+ * Returns: the domain
+ *
+ * Since: 1.0
+ */
 G_DEFINE_QUARK (db-error-quark, db_error)
 
 G_DEFINE_ENUM_TYPE (DbError,

@@ -15,6 +15,11 @@ G_DECLARE_FINAL_TYPE (DbPoolFactory, db_pool_factory, DB, POOL_FACTORY, GObject)
 
 DB_AVAILABLE_IN_1_0
 DbPoolFactory *db_pool_factory_new (void);
+DB_AVAILABLE_IN_1_0
+DbConnectionManager *db_pool_factory_create_manager (DbPoolFactory *self,
+                                                     const char *uri,
+                                                     DbPoolConfig *config,
+                                                     GError **error);
 
 DB_AVAILABLE_IN_1_0
 DbPool *db_pool_factory_create_postgres_pool (DbPoolFactory *self,

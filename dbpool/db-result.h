@@ -19,6 +19,8 @@ guint db_result_get_n_columns (DbResult *self);
 DB_AVAILABLE_IN_1_0
 const char *db_result_get_column_name (DbResult *self, guint column);
 DB_AVAILABLE_IN_1_0
+const char **db_result_get_column_names (DbResult *self);
+DB_AVAILABLE_IN_1_0
 int db_result_find_column (DbResult *self, const char *name);
 DB_AVAILABLE_IN_1_0
 DbValueType db_result_get_column_type (DbResult *self, guint column);
@@ -43,7 +45,7 @@ gint64 *db_result_get_column_int64s (DbResult *self, guint column, gsize *n_valu
 DB_AVAILABLE_IN_1_0
 double *db_result_get_column_doubles (DbResult *self, guint column, gsize *n_values);
 DB_AVAILABLE_IN_1_0
-char **db_result_get_column_texts (DbResult *self, guint column);
+const char **db_result_get_column_texts (DbResult *self, guint column);
 DB_AVAILABLE_IN_1_0
 guint *db_result_get_column_nulls (DbResult *self, guint column, gsize *n_nulls);
 

@@ -18,6 +18,8 @@ guint db_row_get_position (DbRow *self);
 DB_AVAILABLE_IN_1_0
 gboolean db_row_is_null (DbRow *self, guint column);
 DB_AVAILABLE_IN_1_0
+gboolean db_row_get_boolean (DbRow *self, guint column);
+DB_AVAILABLE_IN_1_0
 gint64 db_row_get_int64 (DbRow *self, guint column);
 DB_AVAILABLE_IN_1_0
 double db_row_get_double (DbRow *self, guint column);

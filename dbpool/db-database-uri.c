@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ * SPDX-FileCopyrightText: 2026 The dbpool authors */
+
+/* Reads libpq's URIs into a configuration, and holds what goes to libpq. The grammar is libpq's own
+ * (several hosts, sockets, brackets), so libpq parses; its messages may quote any part of the URI,
+ * the password too, so they are not passed on: the reason is found here again. Without libpq
+ * reading fails. No lock: all of it works on what the caller owns. */
+
+#include "config.h"
+
+#include "db-database-config-private.h"
+#include "db-error-private.h"
+
+#include <string.h>
+
+#ifdef HAVE_POSTGRES
+#include <libpq-fe.h>
+#endif
+
+void
+db_wipe_and_free (gpointer text)
+{
+  if (text != NULL)
+    explicit_bzero (text, strlen (text));
+  g_free (text);
+}
+
+#ifdef HAVE_POSTGRES
+static void
+free_conninfo_options (PQconninfoOption *options)
+{
+  for (PQconninfoOption *option = options; option->keyword != NULL; option++)
+    if (option->val != NULL)
+      explicit_bzero (option->val, strlen (option->val));
+  PQconninfoFree (options);
+}
+
+/* Where the hosts begin, by libpq's rule: behind the first "@" if no "/" comes before it. */
+static const char *
+skip_credentials (const char *uri)
+{
+  const char *start = strstr (uri, "://") + 3;
+  gsize length = strcspn (start, "@/");
+
+  return start[length] == '@' ? start + length + 1 : start;
+}
+
+/* The first key of the query that libpq does not know, or NULL. */
+static char *
+find_unknown_key (const char *query)
+{
+  PQconninfoOption *known = PQconninfoParse ("", NULL);
+  g_auto(GStrv) pairs = g_strsplit (query, "&", -1);
+  char *unknown = NULL;
+
+  for (char **pair = pairs; known != NULL && *pair != NULL && unknown == NULL; pair++)
+    {
+      g_autofree char *raw = g_strndup (*pair, strcspn (*pair, "="));
+      g_autofree char *key = g_uri_unescape_string (raw, NULL);
+      PQconninfoOption *option = known;
+
+      while (option->keyword != NULL && g_strcmp0 (option->keyword, key) != 0)
+        option++;
+      if (option->keyword == NULL && g_strcmp0 (key, "ssl") != 0 && strchr (*pair, '=') != NULL)
+        unknown = g_strdup (key != NULL ? key : raw);
+    }
+  if (known != NULL)
+    PQconninfoFree (known);
+  return unknown;
+}
+
+static gboolean fail (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
+static gboolean
+fail (GError **error, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  g_propagate_error (error, g_error_new_valist (DB_ERROR, DB_ERROR_CONFIGURATION, format, args));
+  va_end (args);
+  return FALSE;
+}
+
+static gboolean
+fail_malformed (const char *uri, GError **error)
+{
+  const char *query = strchr (skip_credentials (uri), '?');
+  g_autofree char *unknown = query != NULL ? find_unknown_key (query + 1) : NULL;
+
+  if (unknown != NULL)
+    return fail (error,
+                 "the URI of the PostgreSQL database has a key that libpq does not know: \"%s\"",
+                 unknown);
+  return fail (error,
+               "the URI of the PostgreSQL database is malformed: write "
+               "postgresql://user:password@host:port/database?key=value, with special characters "
+               "percent-encoded");
+}
+
+/* libpq has a list of hosts and a list of ports, of which one may stand for all. */
+static gboolean
+set_hosts (DbDatabaseConfig *self, const char *hosts, const char *ports, GError **error)
+{
+  g_auto(GStrv) host = g_strsplit (hosts, ",", -1);
+  g_auto(GStrv) port = g_strsplit (ports, ",", -1);
+  guint n_hosts = g_strv_length (host);
+  guint n_ports = g_strv_length (port);
+  g_autoptr(GStrvBuilder) builder = g_strv_builder_new ();
+  g_auto(GStrv) entries = NULL;
+
+  if (n_hosts > 0 && n_ports > 1 && n_ports != n_hosts)
+    return fail (error, "the URI of the PostgreSQL database has %u ports for %u hosts", n_ports,
+                 n_hosts);
+  for (guint i = 0; i < MAX (n_hosts, n_ports); i++)
+    {
+      const char *name = i < n_hosts ? host[i] : "";
+      const char *number = n_ports == 0 ? "" : port[n_ports == 1 ? 0 : i];
+      g_autofree char *entry = NULL;
+      guint64 value;
+
+      if (number[0] != '\0' && !g_ascii_string_to_unsigned (number, 10, 1, 65535, &value, NULL))
+        return fail (error,
+                     "the URI of the PostgreSQL database has a port that is not a number from 1 to "
+                     "65535");
+      entry = number[0] == '\0'            ? g_strdup (name)
+              : strchr (name, ':') != NULL ? g_strdup_printf ("[%s]:%s", name, number)
+                                           : g_strdup_printf ("%s:%s", name, number);
+      g_strv_builder_add (builder, entry);
+    }
+  entries = g_strv_builder_end (builder);
+  g_object_set (self, "hosts", entries, NULL);
+  return TRUE;
+}
+
+static gboolean
+set_ssl_mode (DbDatabaseConfig *self, const char *name, GError **error)
+{
+  g_autoptr(GEnumClass) modes = g_type_class_ref (DB_TYPE_SSL_MODE);
+  GEnumValue *mode = g_enum_get_value_by_nick (modes, name);
+
+  if (mode == NULL || mode->value == DB_SSL_MODE_DEFAULT)
+    return fail (error,
+                 "\"%s\" is no sslmode: it is disable, allow, prefer, require, verify-ca or "
+                 "verify-full",
+                 name);
+  g_object_set (self, "ssl-mode", mode->value, NULL);
+  return TRUE;
+}
+
+static gboolean
+take_options (DbDatabaseConfig *self, PQconninfoOption *options, GError **error)
+{
+  const char *hosts = "", *ports = "";
+
+  for (PQconninfoOption *option = options; option->keyword != NULL; option++)
+    {
+      if (option->val == NULL || option->val[0] == '\0')
+        continue;
+      if (strcmp (option->keyword, "host") == 0)
+        hosts = option->val;
+      else if (strcmp (option->keyword, "port") == 0)
+        ports = option->val;
+      else if (strcmp (option->keyword, "sslmode") != 0)
+        db_database_config_set_keyword (self, option->keyword, option->val);
+      else if (!set_ssl_mode (self, option->val, error))
+        return FALSE;
+    }
+  return set_hosts (self, hosts, ports, error);
+}
+#endif
+
+gboolean
+db_database_config_read_uri (DbDatabaseConfig *self, const char *uri, GError **error)
+{
+#ifdef HAVE_POSTGRES
+  PQconninfoOption *options;
+  const char *hosts;
+  gboolean ok;
+
+  if (!g_str_has_prefix (uri, "postgresql://") && !g_str_has_prefix (uri, "postgres://"))
+    return fail (error, "the URI of a PostgreSQL database begins with postgresql://");
+  hosts = skip_credentials (uri);
+  if (hosts[strcspn (hosts, "@?")] == '@')
+    return fail (
+      error, "the URI of the PostgreSQL database is ambiguous: in a user name or password, write "
+             "@ as %%40, / as %%2F and : as %%3A");
+  options = PQconninfoParse (uri, NULL);
+  if (options == NULL)
+    return fail_malformed (uri, error);
+  ok = take_options (self, options, error);
+  free_conninfo_options (options);
+  return ok;
+#else
+  g_set_error_literal (error, DB_ERROR, DB_ERROR_NOT_SUPPORTED,
+                       "dbpool was built without PostgreSQL");
+  return FALSE;
+#endif
+}
+
+static int
+conninfo_find (DbConninfo *self, const char *keyword)
+{
+  for (int i = 0; self->keywords[i] != NULL; i++)
+    if (strcmp (self->keywords[i], keyword) == 0)
+      return i;
+  return -1;
+}
+
+DbConninfo *
+db_conninfo_new (void)
+{
+  DbConninfo *self = g_new (DbConninfo, 1);
+
+  self->keywords = g_new0 (char *, 1);
+  self->values = g_new0 (char *, 1);
+  return self;
+}
+
+const char *
+db_conninfo_get (DbConninfo *self, const char *keyword)
+{
+  int i = conninfo_find (self, keyword);
+
+  return i >= 0 ? self->values[i] : NULL;
+}
+
+void
+db_conninfo_set (DbConninfo *self, const char *keyword, const char *value)
+{
+  int i = conninfo_find (self, keyword);
+  guint length = g_strv_length (self->keywords);
+
+  if (value == NULL)
+    return;
+  if (i >= 0)
+    {
+      db_wipe_and_free (self->values[i]);
+      self->values[i] = g_strdup (value);
+      return;
+    }
+  self->keywords = g_renew (char *, self->keywords, length + 2);
+  self->values = g_renew (char *, self->values, length + 2);
+  self->keywords[length] = g_strdup (keyword);
+  self->values[length] = g_strdup (value);
+  self->keywords[length + 1] = NULL;
+  self->values[length + 1] = NULL;
+}
+
+void
+db_conninfo_free (DbConninfo *self)
+{
+  for (char **value = self->values; *value != NULL; value++)
+    explicit_bzero (*value, strlen (*value));
+  g_strfreev (self->values);
+  g_strfreev (self->keywords);
+  g_free (self);
+}

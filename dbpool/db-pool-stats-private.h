@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ * SPDX-FileCopyrightText: 2026 The dbpool authors */
+
+/* The numbers of a pool, all of one instant: the core keeps them under its lock and copies them whole.
+ *
+ * Invariants: total = idle + lent + opening + busy, and
+ * requests = acquired + timeouts + cancelled + errors + refused + waiting + undelivered. */
+
+#pragma once
+
+#include "db-pool-stats.h"
+
+#define DB_N_DROP_REASONS (DB_DROP_CLOSED + 1)
+
+struct _DbPoolStats
+{
+  /* now */
+  guint idle;
+  guint lent;
+  guint opening;
+  guint checking;
+  guint resetting;
+  guint closing;
+  guint waiting;
+  guint undelivered; /* granted, but the caller's main context has not run yet */
+
+  /* since the pool was made */
+  guint64 requests;
+  guint64 acquired;
+  guint64 waited; /* those of acquired that had to wait */
+  guint64 timeouts;
+  guint64 cancelled;
+  guint64 errors;
+  guint64 refused; /* closed, suspended, queue full, nothing idle and no wish to wait */
+  guint64 created;
+  guint64 create_failed;
+  guint64 dropped[DB_N_DROP_REASONS];
+  gint64 wait_time; /* microseconds, of those that waited and got a connection */
+  gint64 use_time;  /* microseconds, of the loans that have ended */
+};

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ * SPDX-FileCopyrightText: 2026 The dbpool authors */
+
+/* Builds results: a builder is the result itself before it is finished. It decides the types of
+ * cells and columns and where their bytes go; reading them is left to db-result.c. One thread at a
+ * time, no lock. */
+
+#include "config.h"
+
+#include "db-result-storage-private.h"
+
+#include <string.h>
+
+#define FIRST_CHARS 256
+#define FIRST_BLOCK_SIZE 1024
+#define LAST_BLOCK_SIZE (64 * 1024)
+#define SHRINK_FROM 64 /* rows */
+
+struct _DbResultBuilder
+{
+  DbResult result;
+};
+
+static void
+builder_grow (DbResult *self)
+{
+  gsize n_allocated = self->n_allocated * 2;
+
+  for (guint i = 0; i < self->n_columns; i++)
+    {
+      DbColumn *column = &self->columns[i];
+
+      if (self->n_allocated == DB_RESULT_FIRST_ROWS)
+        {
+          DbCell *cells = g_new (DbCell, n_allocated);
+
+          memcpy (cells, column->cells, self->n_rows * sizeof (DbCell));
+          column->cells = cells;
+        }
+      else
+        {
+          column->cells = g_renew (DbCell, column->cells, n_allocated);
+        }
+      if (column->types != NULL)
+        column->types = g_renew (guint8, column->types, n_allocated);
+    }
+  self->n_allocated = n_allocated;
+}
+
+/* Gives back what doubling took too much of. */
+static void
+builder_shrink (DbResult *self)
+{
+  if (self->n_rows < SHRINK_FROM || self->n_rows == self->n_allocated)
+    return;
+
+  for (guint i = 0; i < self->n_columns; i++)
+    {
+      DbColumn *column = &self->columns[i];
+
+      column->cells = g_renew (DbCell, column->cells, self->n_rows);
+      if (column->types != NULL)
+        column->types = g_renew (guint8, column->types, self->n_rows);
+    }
+  self->n_allocated = self->n_rows;
+}
+
+/* The next cell, left to right, and its type in the books of its column. */
+static DbCell *
+builder_next_cell (DbResult *self, DbValueType type)
+{
+  DbColumn *column = &self->columns[self->next_column];
+  guint row = self->n_rows;
+
+  if (row == self->n_allocated)
+    builder_grow (self);
+
+  if (row == 0)
+    {
+      column->uniform = type;
+    }
+  else if (column->types == NULL && column->uniform != type)
+    {
+      column->types = g_malloc (self->n_allocated);
+      memset (column->types, column->uniform, row);
+    }
+  if (column->types != NULL)
+    column->types[row] = type;
+
+  if (type == DB_VALUE_TYPE_NULL)
+    column->n_nulls++;
+  else if (column->seen == DB_VALUE_TYPE_NULL)
+    column->seen = type;
+  else if (column->seen != type)
+    column->seen = DB_VALUE_TYPE_MIXED;
+
+  if (++self->next_column == self->n_columns)
+    {
+      self->next_column = 0;
+      self->n_rows++;
+    }
+  return &column->cells[row];
+}
+
+static char *
+builder_take_chars (DbResult *self, gsize size)
+{
+  DbResultBlock *block;
+  gsize block_size = self->block_size;
+  char *chars;
+
+  if (size <= self->n_free_chars)
+    {
+      chars = self->free_chars;
+      self->free_chars += size;
+      self->n_free_chars -= size;
+      return chars;
+    }
+
+  if (size > block_size / 4)
+    block_size = size; /* a block of its own; the current one stays in use */
+  block = g_malloc (G_STRUCT_OFFSET (DbResultBlock, chars) + block_size);
+  block->next = self->blocks;
+  self->blocks = block;
+  if (block_size > size)
+    {
+      self->free_chars = block->chars + size;
+      self->n_free_chars = block_size - size;
+      self->block_size = MIN (self->block_size * 2, LAST_BLOCK_SIZE);
+    }
+  return block->chars;
+}
+
+static void
+builder_add_chars (DbResult *self, DbValueType type, gconstpointer data, gsize size)
+{
+  char *chars = builder_take_chars (self, sizeof size + size + 1);
+
+  memcpy (chars, &size, sizeof size);
+  chars += sizeof size;
+  if (size > 0)
+    memcpy (chars, data, size);
+  chars[size] = '\0';
+  builder_next_cell (self, type)->text = chars;
+}
+
+/* ASCII without a zero, in words of 8 bytes; anything else is for g_utf8_validate_len(). */
+static gboolean
+is_clean_text (const char *text, gsize size)
+{
+  const guint64 ones = 0x0101010101010101u;
+  gsize i = 0;
+
+  for (; i + sizeof (guint64) <= size; i += sizeof (guint64))
+    {
+      guint64 word;
+
+      memcpy (&word, text + i, sizeof word);
+      if (((word | (word - ones)) & (ones << 7)) != 0)
+        break;
+    }
+  return g_utf8_validate_len (text + i, size - i, NULL);
+}
+
+DbResultBuilder *
+db_result_builder_new (guint n_columns)
+{
+  DbResult *self = g_object_new (DB_TYPE_RESULT, NULL);
+  gsize columns_size = n_columns * sizeof (DbColumn);
+  gsize cells_size = n_columns * DB_RESULT_FIRST_ROWS * sizeof (DbCell);
+  DbCell *cells;
+
+  self->n_columns = n_columns;
+  self->block_size = FIRST_BLOCK_SIZE;
+  if (n_columns == 0)
+    return (DbResultBuilder *) self;
+
+  self->columns = g_malloc (columns_size + cells_size + FIRST_CHARS);
+  memset (self->columns, 0, columns_size);
+  cells = (DbCell *) (self->columns + n_columns);
+  for (guint i = 0; i < n_columns; i++)
+    {
+      self->columns[i].name = "";
+      self->columns[i].cells = cells + i * DB_RESULT_FIRST_ROWS;
+    }
+  self->n_allocated = DB_RESULT_FIRST_ROWS;
+  self->free_chars = (char *) (cells + n_columns * DB_RESULT_FIRST_ROWS);
+  self->n_free_chars = FIRST_CHARS;
+  return (DbResultBuilder *) self;
+}
+
+void
+db_result_builder_free (DbResultBuilder *builder)
+{
+  g_object_unref (&builder->result);
+}
+
+void
+db_result_builder_set_column (DbResultBuilder *builder,
+                              guint column,
+                              const char *name,
+                              DbValueType type)
+{
+  DbResult *self = &builder->result;
+  g_autofree char *valid = NULL;
+  char *copy;
+  gsize size;
+
+  g_return_if_fail (column < self->n_columns);
+
+  if (name == NULL)
+    name = "";
+  size = strlen (name) + 1;
+  if (!is_clean_text (name, size - 1))
+    {
+      name = valid = g_utf8_make_valid (name, size - 1);
+      size = strlen (name) + 1;
+    }
+  copy = builder_take_chars (self, size);
+  memcpy (copy, name, size);
+  self->columns[column].name = copy;
+  self->columns[column].declared = type;
+}
+
+void
+db_result_builder_add_null (DbResultBuilder *builder)
+{
+  g_return_if_fail (builder->result.n_columns > 0);
+
+  /* Zero whatever it is read as. */
+  memset (builder_next_cell (&builder->result, DB_VALUE_TYPE_NULL), 0, sizeof (DbCell));
+}
+
+void
+db_result_builder_add_boolean (DbResultBuilder *builder, gboolean value)
+{
+  g_return_if_fail (builder->result.n_columns > 0);
+
+  builder_next_cell (&builder->result, DB_VALUE_TYPE_BOOLEAN)->integer = value ? 1 : 0;
+}
+
+void
+db_result_builder_add_int64 (DbResultBuilder *builder, gint64 value)
+{
+  g_return_if_fail (builder->result.n_columns > 0);
+
+  builder_next_cell (&builder->result, DB_VALUE_TYPE_INT64)->integer = value;
+}
+
+void
+db_result_builder_add_double (DbResultBuilder *builder, double value)
+{
+  g_return_if_fail (builder->result.n_columns > 0);
+
+  builder_next_cell (&builder->result, DB_VALUE_TYPE_DOUBLE)->real = value;
+}
+
+void
+db_result_builder_add_text (DbResultBuilder *builder,
+                            DbValueType type,
+                            const char *text,
+                            gsize size)
+{
+  g_return_if_fail (builder->result.n_columns > 0);
+
+  if (!is_clean_text (text, size))
+    type = DB_VALUE_TYPE_BYTES;
+  builder_add_chars (&builder->result, type, text, size);
+}
+
+void
+db_result_builder_add_bytes (DbResultBuilder *builder, gconstpointer data, gsize size)
+{
+  g_return_if_fail (builder->result.n_columns > 0);
+
+  builder_add_chars (&builder->result, DB_VALUE_TYPE_BYTES, data, size);
+}
+
+DbResult *
+db_result_builder_finish (DbResultBuilder *builder, gint64 rows_affected, gint64 last_insert_id)
+{
+  DbResult *self = &builder->result;
+
+  g_warn_if_fail (self->next_column == 0);
+
+  builder_shrink (self);
+  self->rows_affected = rows_affected;
+  self->last_insert_id = last_insert_id;
+  return self;
+}

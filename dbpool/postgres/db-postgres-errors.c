@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ * SPDX-FileCopyrightText: 2026 The dbpool authors */
+
+/* Errors of libpq and of the server in dbpool's words. A statement's error has its fields; that of
+ * a failed connect is only text, of one line or several for each host that was tried:
+ *
+ *   connection to server at "127.0.0.1", port 5432 failed: FATAL:  28P01: password authentication …
+ *   connection to server on socket "/tmp/.s.PGSQL.5432" failed: No such file or directory
+ *   <TAB>Is the server running locally and accepting connections on that socket?
+ *
+ * A severity and two spaces mark what a server said; the code behind it is there with
+ * PQERRORS_VERBOSE. The rest are texts of libpq's own, which the opening thread asks for in the C
+ * locale. No state, no lock. */
+
+#include "config.h"
+
+#include "db-postgres-errors-private.h"
+
+#include "db-error-private.h"
+
+#include <string.h>
+
+/* Texts are joined to one line; what a line break separated is separated by @separator. */
+static char *
+join_lines (const char *text, const char *separator)
+{
+  g_auto(GStrv) lines = g_strsplit (text, "\n", -1);
+  GString *joined = g_string_new (NULL);
+
+  for (char **line = lines; *line != NULL; line++)
+    {
+      g_strstrip (*line);
+      if ((*line)[0] == '\0')
+        continue;
+      if (joined->len > 0)
+        g_string_append (joined, separator);
+      g_string_append (joined, *line);
+    }
+  return g_string_free (joined, FALSE);
+}
+
+static char *
+first_line (const char *text)
+{
+  while (g_ascii_isspace (*text))
+    text++;
+  return g_strndup (text, strcspn (text, "\n"));
+}
+
+GError *
+db_postgres_error_from_connection (PGconn *conn, const char *where)
+{
+  g_autofree char *text = first_line (PQerrorMessage (conn));
+
+  if (PQstatus (conn) != CONNECTION_BAD)
+    return g_error_new (DB_ERROR, DB_ERROR_QUERY, "libpq refused the statement: %s",
+                        text[0] != '\0' ? text : "no reason given");
+  return g_error_new (DB_ERROR, DB_ERROR_CONNECTION, "the connection to %s was lost: %s", where,
+                      text[0] != '\0' ? text : "no reason given");
+}
+
+GError *
+db_postgres_error_from_result (PGconn *conn, const PGresult *result, const char *where)
+{
+  const char *sqlstate = PQresultErrorField (result, PG_DIAG_SQLSTATE);
+  const char *primary = PQresultErrorField (result, PG_DIAG_MESSAGE_PRIMARY);
+  const char *hint = PQresultErrorField (result, PG_DIAG_MESSAGE_HINT);
+  g_autofree char *text = NULL;
+  g_autofree char *advice = NULL;
+
+  if (sqlstate == NULL || primary == NULL)
+    return db_postgres_error_from_connection (conn, where);
+  text = join_lines (primary, " ");
+  if (hint == NULL)
+    return db_error_new_sqlstate (sqlstate, "%s", text);
+  advice = join_lines (hint, " ");
+  return db_error_new_sqlstate (sqlstate, "%s (%s)", text, advice);
+}
+
+GError *
+db_postgres_error_from_bind_count (const PGresult *result, guint n_params)
+{
+  const char *sqlstate = PQresultErrorField (result, PG_DIAG_SQLSTATE);
+  const char *function = PQresultErrorField (result, PG_DIAG_SOURCE_FUNCTION);
+  const char *primary = PQresultErrorField (result, PG_DIAG_MESSAGE_PRIMARY);
+  const char *requires = primary != NULL ? strstr (primary, " requires ") : NULL;
+  guint64 n_required;
+
+  if (g_strcmp0 (sqlstate, "08P01") != 0 || g_strcmp0 (function, "exec_bind_message") != 0)
+    return NULL;
+  /* The server's text may be in another language; then the number is left out. */
+  if (requires != NULL && g_ascii_string_to_unsigned (requires + strlen (" requires "), 10, 0,
+                                                      G_MAXUINT16, &n_required, NULL))
+    return g_error_new (DB_ERROR, DB_ERROR_QUERY,
+                        "the statement has %u parameters, but %u were given", (guint) n_required,
+                        n_params);
+  return g_error_new (DB_ERROR, DB_ERROR_QUERY,
+                      "the number of parameters is wrong: the statement does not have %u",
+                      n_params);
+}
+
+/* What one host answered. */
+typedef struct
+{
+  char *text;        /* without host, severity and code */
+  char sqlstate[6];  /* "" where no server answered, or its code is unknown */
+  gboolean answered; /* a server said it */
+} DbAttempt;
+
+static void
+attempt_clear (gpointer data)
+{
+  g_free (((DbAttempt *) data)->text);
+}
+
+/* The texts of the server that every locale of a message catalogue but C would change; with them
+ * the usual refusals need no second look. */
+static const char *
+sqlstate_from_text (const char *text)
+{
+  static const struct
+  {
+    const char *prefix;
+    const char *suffix;
+    const char *sqlstate;
+  } known[] = {
+    {"password authentication failed for user ", "", "28P01"},
+    {"no pg_hba.conf entry for ", "", "28000"},
+    {"role \"", "\" does not exist", "28000"},
+    {"database \"", "\" does not exist", "3D000"},
+    {"sorry, too many clients already", "", "53300"},
+    {"remaining connection slots are reserved", "", "53300"},
+    {"too many connections for ", "", "53300"},
+    {"the database system is ", "", "57P03"},
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (known); i++)
+    if (g_str_has_prefix (text, known[i].prefix) && g_str_has_suffix (text, known[i].suffix))
+      return known[i].sqlstate;
+  return NULL;
+}
+
+/* "28P01: " of a verbose text. */
+static gboolean
+has_code (const char *text)
+{
+  for (int i = 0; i < 5; i++)
+    if (!g_ascii_isdigit (text[i]) && !g_ascii_isupper (text[i]))
+      return FALSE;
+  return text[5] == ':' && text[6] == ' ';
+}
+
+/* "DETAIL:  …", "HINT:  …", "LOCATION:  …", in any language: no host stands in front. */
+static gboolean
+is_field (const char *line)
+{
+  const char *said = strstr (line, ":  ");
+
+  return said != NULL && memchr (line, '"', said - line) == NULL;
+}
+
+static DbAttempt
+parse_attempt (const char *line)
+{
+  DbAttempt attempt = {NULL, "", FALSE};
+  const char *said = strstr (line, ":  ");
+  const char *sqlstate;
+
+  if (said == NULL)
+    {
+      attempt.text = g_strdup (line);
+      return attempt;
+    }
+  attempt.answered = TRUE;
+  said += strlen (":  ");
+  if (has_code (said))
+    {
+      memcpy (attempt.sqlstate, said, 5);
+      said += 7;
+    }
+  else
+    {
+      sqlstate = sqlstate_from_text (said);
+      if (sqlstate != NULL)
+        memcpy (attempt.sqlstate, sqlstate, 5);
+    }
+  attempt.text = g_strdup (said);
+  return attempt;
+}
+
+/* One entry for each host that was tried. */
+static GArray *
+parse_attempts (PGconn *conn)
+{
+  g_auto(GStrv) lines = g_strsplit (PQerrorMessage (conn), "\n", -1);
+  GArray *attempts = g_array_new (FALSE, TRUE, sizeof (DbAttempt));
+
+  g_array_set_clear_func (attempts, attempt_clear);
+  for (char **line = lines; *line != NULL; line++)
+    {
+      DbAttempt attempt;
+
+      if ((*line)[0] == '\0' || (*line)[0] == '\t' || (attempts->len > 0 && is_field (*line)))
+        continue;
+      attempt = parse_attempt (g_strstrip (*line));
+      g_array_append_val (attempts, attempt);
+    }
+  return attempts;
+}
+
+gboolean
+db_postgres_open_lacks_sqlstate (PGconn *conn)
+{
+  g_autoptr(GArray) attempts = parse_attempts (conn);
+
+  for (guint i = 0; i < attempts->len; i++)
+    {
+      DbAttempt *attempt = &g_array_index (attempts, DbAttempt, i);
+
+      if (attempt->answered && attempt->sqlstate[0] == '\0')
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* libpq's own complaints about settings, in the C locale, and which setting they are about. */
+static const struct
+{
+  const char *part;
+  DbError code;
+  const char *advice;
+} complaints[] = {
+  {"no password supplied", DB_ERROR_AUTHENTICATION, "set the password"},
+  {"does not support SSL", DB_ERROR_CONFIGURATION, "switch TLS on in the server, or set ssl-mode"},
+  {"root certificate file", DB_ERROR_CONFIGURATION, "set ssl-root-cert, or set ssl-mode"},
+  {"certificate verify failed", DB_ERROR_CONFIGURATION,
+   "set ssl-root-cert to the authority of the server's certificate, or set ssl-mode"},
+  {"does not match host name", DB_ERROR_CONFIGURATION,
+   "use the host that the certificate names, or set ssl-mode"},
+  {"certificate", DB_ERROR_CONFIGURATION, "check ssl-cert, ssl-key and ssl-root-cert"},
+  {"private key", DB_ERROR_CONFIGURATION, "check ssl-key"},
+  {"channel binding", DB_ERROR_AUTHENTICATION, "check the option channel_binding"},
+  {"invalid connection option", DB_ERROR_CONFIGURATION, "remove it from the options"},
+  {"invalid port number", DB_ERROR_CONFIGURATION, "set port to a number from 1 to 65535"},
+  {"invalid integer value", DB_ERROR_CONFIGURATION, "check the options"},
+  {" value: \"", DB_ERROR_CONFIGURATION, "check the options"},
+  {"could not match", DB_ERROR_CONFIGURATION, "give every host a port, or none"},
+  {"definition of service", DB_ERROR_CONFIGURATION, "check the option service"},
+  {"service file", DB_ERROR_CONFIGURATION, "check the service file"},
+  {"is too long", DB_ERROR_CONFIGURATION, "use a shorter folder for the socket"},
+};
+
+/* What a server says, and what can be done about it. */
+static const struct
+{
+  const char *sqlstate;
+  const char *advice;
+} remedies[] = {
+  {"28P01", "check username and password"},
+  {"28000", "check username and the server's pg_hba.conf"},
+  {"3D000", "create the database, or check database"},
+  {"53300", "lower max-connections, or raise the server's limit"},
+  {"57P03", "try again later"},
+};
+
+static GError *
+error_from_answer (const DbAttempt *attempt, const char *where)
+{
+  const char *advice = NULL;
+  GError *error;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (remedies); i++)
+    if (strcmp (remedies[i].sqlstate, attempt->sqlstate) == 0)
+      advice = remedies[i].advice;
+  error =
+    db_error_new_sqlstate (attempt->sqlstate, "cannot connect to %s: %s%s%s", where, attempt->text,
+                           advice != NULL ? ": " : "", advice != NULL ? advice : "");
+  /* Nothing was asked of the server but to let us in. */
+  if (error->code == DB_ERROR_QUERY)
+    error->code = DB_ERROR_CONFIGURATION;
+  return error;
+}
+
+static GError *
+error_from_complaint (const DbAttempt *attempt, const char *where, const char *ssl_mode)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (complaints); i++)
+    {
+      gboolean about_ssl = strstr (complaints[i].advice, "ssl-mode") != NULL;
+
+      if (strstr (attempt->text, complaints[i].part) == NULL)
+        continue;
+      return g_error_new (DB_ERROR, complaints[i].code, "cannot connect to %s: %s: %s%s%s%s", where,
+                          attempt->text, complaints[i].advice, about_ssl ? " (it is \"" : "",
+                          about_ssl ? ssl_mode : "", about_ssl ? "\")" : "");
+    }
+  return g_error_new (DB_ERROR, DB_ERROR_CONNECTION, "cannot connect to %s: %s", where,
+                      attempt->text);
+}
+
+static GError *
+error_from_attempt (const DbAttempt *attempt, const char *where, const char *ssl_mode)
+{
+  if (attempt->answered)
+    return error_from_answer (attempt, where);
+  return error_from_complaint (attempt, where, ssl_mode);
+}
+
+GError *
+db_postgres_error_from_open (PGconn *conn, const char *where, const char *ssl_mode)
+{
+  g_autoptr(GArray) attempts = parse_attempts (conn);
+  GError *error = NULL;
+
+  /* Of several hosts, one that may be back soon makes the whole failure one that may pass. */
+  for (guint i = 0; i < attempts->len; i++)
+    {
+      g_clear_error (&error);
+      error = error_from_attempt (&g_array_index (attempts, DbAttempt, i), where, ssl_mode);
+      if (error->code == DB_ERROR_CONNECTION)
+        return error;
+    }
+  if (error != NULL)
+    return error;
+  return g_error_new (DB_ERROR, DB_ERROR_CONNECTION, "cannot connect to %s", where);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ * SPDX-FileCopyrightText: 2026 The dbpool authors */
+
+/* Parameters on their way to libpq, and results on their way from it. */
+
+#pragma once
+
+#include "db-params.h"
+#include "db-result.h"
+
+#include <libpq-fe.h>
+
+#define DB_POSTGRES_N_INLINE 8
+#define DB_POSTGRES_NUMBER_SIZE 40
+
+/* Lives on the stack; the texts of DbParams are borrowed, numbers are written into it. */
+typedef struct
+{
+  int n;
+  const char **values;
+  int *lengths;
+  int *formats;
+
+  gpointer allocated;
+  const char *inline_values[DB_POSTGRES_N_INLINE];
+  int inline_lengths[DB_POSTGRES_N_INLINE];
+  int inline_formats[DB_POSTGRES_N_INLINE];
+  char inline_numbers[DB_POSTGRES_N_INLINE][DB_POSTGRES_NUMBER_SIZE];
+} DbPostgresParams;
+
+/* @params may be NULL. Clear @self also after a failure. */
+gboolean db_postgres_params_init (DbPostgresParams *self, DbParams *params, GError **error);
+void db_postgres_params_clear (DbPostgresParams *self);
+
+/* @result: rows, or a command that succeeded. */
+DbResult *db_postgres_result_convert (const PGresult *result);

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ * SPDX-FileCopyrightText: 2026 The dbpool authors */
+
+/* Opening and closing: what works, and each way in which it fails. */
+
+#include "postgres-fixture.h"
+
+#include "db-error-private.h"
+#include "db-postgres-connecting-private.h"
+
+#include <string.h>
+
+static char *
+uri_with (const char *user_and_password, const char *database, const char *query)
+{
+  const char *tcp = g_getenv ("DBPOOL_TEST_POSTGRES_TCP_URI");
+  const char *at = strchr (tcp, '@') + 1;
+
+  return g_strdup_printf ("postgresql://%s@%.*s/%s%s", user_and_password, (int) strcspn (at, "/"),
+                          at, database, query);
+}
+
+/* Returns how long it took. */
+static gint64
+assert_refused (const char *uri, int code, const char *sqlstate, const char *part_of_text)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(DbConnectionManager) manager = fixture_manager_new (uri);
+  gint64 start = g_get_monotonic_time ();
+  g_autoptr(DbSession) session = db_connection_manager_open_session (manager, NULL, &error);
+
+  g_assert_null (session);
+  g_test_message ("%s", error->message);
+  g_assert_error (error, DB_ERROR, code);
+  g_assert_cmpstr (db_error_get_sqlstate (error), ==, sqlstate);
+  g_assert_nonnull (strstr (error->message, part_of_text));
+  g_assert_null (strstr (error->message, "geheim"));
+  g_assert_null (strstr (error->message, "secret"));
+  g_assert_null (strchr (error->message, '\n'));
+  g_assert_cmpint (db_error_is_permanent_for_open (error), ==, code != DB_ERROR_CONNECTION);
+  return g_get_monotonic_time () - start;
+}
+
+static void
+test_open (void)
+{
+  g_autoptr(DbConnectionManager) manager = fixture_manager_new (NULL);
+  DbSession *session = fixture_open (manager);
+  g_autoptr(GError) error = NULL;
+
+  g_assert_cmpint (db_session_get_state (session), ==, DB_SESSION_IDLE);
+  g_assert_true (db_session_is_alive (session));
+  g_assert_cmpint (db_session_get_fd (session), >=, 0);
+  g_assert_true (db_connection_manager_check_session (manager, session, NULL, &error));
+  g_assert_no_error (error);
+  fixture_assert_text (session, "SELECT current_database()", "dbpool_test");
+  fixture_assert_text (session, "SHOW client_encoding", "UTF8");
+  fixture_close (manager, session);
+}
+
+static void
+test_open_tcp (void)
+{
+  g_autoptr(DbConnectionManager) manager =
+    fixture_manager_new (g_getenv ("DBPOOL_TEST_POSTGRES_TCP_URI"));
+  g_autofree char *text = db_connection_manager_describe (manager);
+  DbSession *session = fixture_open (manager);
+
+  g_assert_true (g_str_has_prefix (text, "postgresql://dbpool@127.0.0.1:"));
+  g_assert_null (strstr (text, "secret"));
+  fixture_close (manager, session);
+}
+
+static void
+test_open_cancelled (void)
+{
+  g_autoptr(DbConnectionManager) manager = fixture_manager_new (NULL);
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr(GError) error = NULL;
+
+  g_cancellable_cancel (cancellable);
+  g_assert_null (db_connection_manager_open_session (manager, cancellable, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+}
+
+/* PQfinish alone leaves some behind. */
+static void
+test_close_waits (void)
+{
+  g_autoptr(DbConnectionManager) manager = fixture_manager_new (NULL);
+  DbSession *observer = fixture_open (manager);
+  guint n_left = 0;
+
+  for (guint i = 0; i < 200; i++)
+    {
+      DbSession *session = fixture_open (manager);
+
+      fixture_close (manager, session);
+      n_left += fixture_int64 (observer,
+                               "SELECT count(*) FROM pg_stat_activity "
+                               "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()");
+    }
+  g_assert_cmpuint (n_left, ==, 0);
+  fixture_close (manager, observer);
+}
+
+static void
+test_not_closed (void)
+{
+  g_autoptr(DbConnectionManager) manager = fixture_manager_new (NULL);
+
+  g_object_unref (fixture_open (manager));
+}
+
+static void
+test_refused_by_server (void)
+{
+  g_autoptr(DbConnectionManager) manager = fixture_manager_new (NULL);
+  DbSession *session = fixture_open (manager);
+  g_autofree char *password = uri_with ("dbpool:geheim", "dbpool_test", "");
+  g_autofree char *no_password = uri_with ("dbpool", "dbpool_test", "?passfile=/nonexistent");
+  g_autofree char *database = uri_with ("dbpool:secret", "nowhere", "");
+  g_autofree char *role = uri_with ("nobody:geheim", "dbpool_test", "");
+  g_autofree char *closed = uri_with ("dbpool:secret", "closed", "");
+  g_autofree char *socket_role = g_strdup (g_getenv ("DBPOOL_TEST_POSTGRES_URI"));
+
+  assert_refused (password, DB_ERROR_AUTHENTICATION, "28P01", "check username and password");
+  assert_refused (no_password, DB_ERROR_AUTHENTICATION, NULL, "set the password");
+  assert_refused (database, DB_ERROR_CONFIGURATION, "3D000", "\"nowhere\"");
+  assert_refused (role, DB_ERROR_AUTHENTICATION, "28P01", "nobody");
+  memcpy (strstr (socket_role, "dbpool@"), "ghosts", strlen ("ghosts"));
+  assert_refused (socket_role, DB_ERROR_AUTHENTICATION, "28000", "ghosts");
+  /* A text that is not in the table: its code takes a second look. */
+  fixture_execute (session, "CREATE DATABASE closed ALLOW_CONNECTIONS false");
+  assert_refused (closed, DB_ERROR_CONFIGURATION, "55000", "not currently accepting connections");
+  fixture_execute (session, "DROP DATABASE closed");
+  fixture_close (manager, session);
+}
+
+/* The codes are found whatever language the server speaks. */
+static void
+test_refused_without_known_text (void)
+{
+  g_autoptr(DbConnectionManager) manager = fixture_manager_new (NULL);
+  DbSession *session = fixture_open (manager);
+  g_autofree char *limited = uri_with ("limited:secret", "dbpool_test", "");
+
+  fixture_execute (session, "CREATE ROLE limited LOGIN CONNECTION LIMIT 0 PASSWORD 'secret'");
+  assert_refused (limited, DB_ERROR_CONNECTION, "53300", "max-connections");
+  fixture_execute (session, "ALTER ROLE limited CONNECTION LIMIT -1");
+  fixture_execute (session, "REVOKE CONNECT ON DATABASE dbpool_test FROM PUBLIC");
+  assert_refused (limited, DB_ERROR_CONFIGURATION, "42501", "permission denied");
+  fixture_execute (session, "GRANT CONNECT ON DATABASE dbpool_test TO PUBLIC");
+  fixture_execute (session, "DROP ROLE limited");
+  fixture_close (manager, session);
+}
+
+static void
+test_refused_by_libpq (void)
+{
+  g_autofree char *ssl = uri_with ("dbpool:secret", "dbpool_test", "?sslmode=require");
+  g_autofree char *full = uri_with ("dbpool:secret", "dbpool_test", "?sslmode=verify-full");
+  g_autofree char *timeout = uri_with ("dbpool:secret", "dbpool_test", "?connect_timeout=soon");
+
+  assert_refused (ssl, DB_ERROR_CONFIGURATION, NULL, "ssl-mode (it is \"require\")");
+  assert_refused (full, DB_ERROR_CONFIGURATION, NULL, "ssl-mode (it is \"verify-full\")");
+  assert_refused (timeout, DB_ERROR_CONFIGURATION, NULL, "check the options");
+}
+
+static void
+test_unreachable (void)
+{
+  assert_refused ("postgresql://dbpool:geheim@127.0.0.1:1/x", DB_ERROR_CONNECTION, NULL, "refused");
+  assert_refused ("postgresql://dbpool@/x?host=/nonexistent", DB_ERROR_CONNECTION, NULL,
+                  "/nonexistent");
+  assert_refused ("postgresql://dbpool:geheim@127.0.0.1:1,127.0.0.1:2/x", DB_ERROR_CONNECTION, NULL,
+                  "127.0.0.1");
+}
+
+/* The second host is reached although the first one refuses. */
+static void
+test_several_hosts (void)
+{
+  const char *tcp = g_getenv ("DBPOOL_TEST_POSTGRES_TCP_URI");
+  const char *at = strchr (tcp, '@') + 1;
+  g_autofree char *uri = g_strdup_printf ("postgresql://dbpool:secret@127.0.0.1:1,%s", at);
+  g_autoptr(DbConnectionManager) manager = fixture_manager_new (uri);
+
+  fixture_close (manager, fixture_open (manager));
+}
+
+/* The kernel accepts the connection, and nobody ever answers. */
+static void
+test_silent_server (void)
+{
+  g_autoptr(GSocketListener) listener = g_socket_listener_new ();
+  g_autoptr(GError) error = NULL;
+  guint port = g_socket_listener_add_any_inet_port (listener, NULL, &error);
+  g_autofree char *uri = NULL;
+  gint64 took;
+
+  g_assert_no_error (error);
+  uri = g_strdup_printf ("postgresql://dbpool:geheim@127.0.0.1:%u/x?connect_timeout=2", port);
+  took = assert_refused (uri, DB_ERROR_CONNECTION, NULL, "timeout");
+  g_assert_cmpint (took, >=, G_USEC_PER_SEC);
+  g_assert_cmpint (took, <, 10 * G_USEC_PER_SEC);
+}
+
+static DbConninfo *
+conninfo_of (const char *uri)
+{
+  g_autoptr(DbDatabaseConfig) config = db_database_config_new_from_uri (uri, NULL);
+
+  return db_postgres_make_conninfo (config);
+}
+
+static void
+assert_default (const char *uri, const char *keyword, const char *expected)
+{
+  g_autoptr(DbConninfo) info = conninfo_of (uri);
+
+  g_assert_cmpstr (db_conninfo_get (info, keyword), ==, expected);
+}
+
+static void
+test_defaults (void)
+{
+  g_autoptr(DbConninfo) local = conninfo_of ("postgresql:///");
+  g_autoptr(DbConninfo) remote = conninfo_of ("postgresql://db.example.org/?sslmode=require");
+
+  assert_default ("postgresql:///", "sslmode", "prefer");
+  assert_default ("postgresql://localhost/", "sslmode", "prefer");
+  assert_default ("postgresql://127.0.0.2/", "sslmode", "prefer");
+  assert_default ("postgresql://[::1]/", "sslmode", "prefer");
+  assert_default ("postgresql://%2Ftmp/", "sslmode", "prefer");
+  assert_default ("postgresql://db.example.org/", "sslmode", "verify-full");
+  assert_default ("postgresql://localhost,db.example.org/", "sslmode", "verify-full");
+  assert_default ("postgresql://localhost/?hostaddr=192.0.2.1", "sslmode", "verify-full");
+  assert_default ("postgresql://db.example.org/?sslmode=disable", "sslmode", "disable");
+  assert_default ("postgresql://db.example.org/?service=x", "sslmode", NULL);
+  assert_default ("postgresql://db.example.org/?sslrootcert=/a", "sslrootcert", "/a");
+  assert_default ("postgresql:///", "connect_timeout", "10");
+  assert_default ("postgresql:///?connect_timeout=3", "connect_timeout", "3");
+  assert_default ("postgresql:///", "gssencmode", "disable");
+  assert_default ("postgresql:///?client_encoding=LATIN1", "client_encoding", "UTF8");
+  g_assert_false (db_postgres_conninfo_is_unverified (local));
+  g_assert_true (db_postgres_conninfo_is_unverified (remote));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/postgres/open/works", test_open);
+  g_test_add_func ("/postgres/open/tcp", test_open_tcp);
+  g_test_add_func ("/postgres/open/cancelled", test_open_cancelled);
+  g_test_add_func ("/postgres/open/close-waits", test_close_waits);
+  g_test_add_func ("/postgres/open/not-closed", test_not_closed);
+  g_test_add_func ("/postgres/open/refused-by-server", test_refused_by_server);
+  g_test_add_func ("/postgres/open/refused-without-known-text", test_refused_without_known_text);
+  g_test_add_func ("/postgres/open/refused-by-libpq", test_refused_by_libpq);
+  g_test_add_func ("/postgres/open/unreachable", test_unreachable);
+  g_test_add_func ("/postgres/open/several-hosts", test_several_hosts);
+  g_test_add_func ("/postgres/open/silent-server", test_silent_server);
+  g_test_add_func ("/postgres/open/defaults", test_defaults);
+
+  return g_test_run ();
+}

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ * SPDX-FileCopyrightText: 2026 The dbpool authors */
+
+/* The factory on real databases: pools that are ready, the real error where there is none, and
+ * which settings win. What needs PostgreSQL is skipped where DBPOOL_TEST_POSTGRES_URI is not set.
+ */
+
+#include "config.h"
+
+#include "dbpool.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+
+#define SECRET "sw0rdf1sh"
+
+typedef struct
+{
+  char *folder;
+  char *uri; /* of an SQLite file that does not exist yet */
+  char *path;
+  DbPoolFactory *factory;
+} Fixture;
+
+static void
+fixture_set_up (Fixture *fixture, gconstpointer data)
+{
+  fixture->folder = g_dir_make_tmp ("dbpool-XXXXXX", NULL);
+  fixture->path = g_build_filename (fixture->folder, "test.db", NULL);
+  fixture->uri = g_strconcat ("sqlite:", fixture->path, NULL);
+  fixture->factory = db_pool_factory_new ();
+}
+
+static void
+fixture_tear_down (Fixture *fixture, gconstpointer data)
+{
+  static const char *const suffixes[] = {"", "-wal", "-shm"};
+
+  g_assert_finalize_object (fixture->factory);
+  for (gsize i = 0; i < G_N_ELEMENTS (suffixes); i++)
+    {
+      g_autofree char *file = g_strconcat (fixture->path, suffixes[i], NULL);
+
+      g_unlink (file);
+    }
+  g_assert_cmpint (g_rmdir (fixture->folder), ==, 0);
+  g_free (fixture->uri);
+  g_free (fixture->path);
+  g_free (fixture->folder);
+}
+
+/* A ready pool has opened one session, which is idle again, and works. */
+static void
+assert_ready (DbPool *pool)
+{
+  g_autoptr (DbResult) result = NULL;
+  g_autoptr (DbPoolStats) stats = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (DB_IS_POOL (pool));
+  stats = db_pool_get_stats (pool);
+  g_assert_cmpuint (db_pool_stats_get_created (stats), ==, 1);
+  g_assert_cmpuint (db_pool_stats_get_idle (stats), ==, 1);
+  result = db_pool_query (pool, "SELECT 1", NULL, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (db_result_get_int64 (result, 0, 0), ==, 1);
+}
+
+static void
+close_pool (DbPool *pool)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (db_pool_close (pool, 5 * G_TIME_SPAN_SECOND, NULL, &error));
+  g_assert_no_error (error);
+  g_object_unref (pool);
+}
+
+static guint
+get_max (DbPoolConfig *config)
+{
+  guint max;
+
+  g_object_get (config, "max-connections", &max, NULL);
+  return max;
+}
+
+static void
+store_result_cb (GObject *source, GAsyncResult *result, gpointer data)
+{
+  GAsyncResult **stored = data;
+
+  g_assert_null (*stored);
+  *stored = g_object_ref (result);
+}
+
+/* Runs @context until the callback has come. */
+static GAsyncResult *
+wait_for (GMainContext *context, GAsyncResult **stored)
+{
+  while (*stored == NULL)
+    g_main_context_iteration (context, TRUE);
+  return *stored;
+}
+
+static void
+test_sqlite (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  DbPool *pool;
+
+  pool = db_pool_factory_create_pool (fixture->factory, fixture->uri, NULL, NULL, &error);
+  g_assert_no_error (error);
+  assert_ready (pool);
+  g_assert_cmpuint (get_max (db_pool_get_config (pool)), ==, 4);
+  close_pool (pool);
+
+  pool = db_pool_factory_create_sqlite_pool (fixture->factory, fixture->path, NULL, NULL, &error);
+  g_assert_no_error (error);
+  assert_ready (pool);
+  close_pool (pool);
+}
+
+static void
+test_sqlite_async (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  GAsyncResult *results[2] = {NULL, NULL};
+
+  g_main_context_push_thread_default (context);
+  db_pool_factory_create_pool_async (fixture->factory, fixture->uri, NULL, NULL, store_result_cb,
+                                     &results[0]);
+  db_pool_factory_create_sqlite_pool_async (fixture->factory, fixture->path, NULL, NULL,
+                                            store_result_cb, &results[1]);
+  g_assert_null (results[0]);
+  for (gsize i = 0; i < G_N_ELEMENTS (results); i++)
+    {
+      g_autoptr (GAsyncResult) result = wait_for (context, &results[i]);
+      g_autoptr (GError) error = NULL;
+      DbPool *pool;
+
+      if (i == 0)
+        pool = db_pool_factory_create_pool_finish (fixture->factory, result, &error);
+      else
+        pool = db_pool_factory_create_sqlite_pool_finish (fixture->factory, result, &error);
+      g_assert_no_error (error);
+      assert_ready (pool);
+      close_pool (pool);
+    }
+  g_main_context_pop_thread_default (context);
+}
+
+/* The URI wins over the configuration object, and that over the defaults; the object stays as it
+ * is. */
+static void
+test_settings (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (DbPoolConfig) config = NULL;
+  g_autofree char *uri = NULL;
+  g_autofree char *name = NULL;
+  g_autoptr (GError) error = NULL;
+  DbPool *pool;
+  guint uses;
+
+  config = g_object_new (DB_TYPE_POOL_CONFIG, "max-connections", 7u, "max-uses", 9u, NULL);
+  uri = g_strconcat (fixture->uri, "?pool_max_connections=3&mode=rwc&pool_name=shop", NULL);
+  pool = db_pool_factory_create_pool (fixture->factory, uri, config, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (get_max (db_pool_get_config (pool)), ==, 3);
+  g_object_get (db_pool_get_config (pool), "max-uses", &uses, "name", &name, NULL);
+  g_assert_cmpuint (uses, ==, 9);
+  g_assert_cmpstr (name, ==, "shop");
+  g_assert_cmpuint (get_max (config), ==, 7);
+  close_pool (pool);
+}
+
+static void
+test_manager (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (DbPoolConfig) config = db_pool_config_new ();
+  g_autoptr (DbConnectionManager) manager = NULL;
+  g_autofree char *uri = g_strconcat (fixture->uri, "?pool_max_connections=2", NULL);
+  g_autoptr (GError) error = NULL;
+
+  manager = db_pool_factory_create_manager (fixture->factory, uri, config, &error);
+  g_assert_no_error (error);
+  g_assert_true (DB_IS_CONNECTION_MANAGER (manager));
+  g_assert_cmpuint (get_max (config), ==, 2);
+  g_clear_object (&manager);
+  manager = db_pool_factory_create_manager (fixture->factory, uri, NULL, &error);
+  g_assert_no_error (error);
+  /* nothing is opened, and so nothing created */
+  g_assert_false (g_file_test (fixture->path, G_FILE_TEST_EXISTS));
+}
+
+static void
+test_refused_uris (Fixture *fixture, gconstpointer data)
+{
+  static const struct
+  {
+    const char *uri;
+    const char *expected;
+  } cases[] = {
+    {"", "postgresql://"},
+    {"test.db", "sqlite:"},
+    {"host=localhost password=" SECRET, "sqlite:"},
+    {"mysql://user:" SECRET "@host/db", "“mysql”"},
+    {"SQLITE+x:test.db", "unknown scheme"},
+    {"sqlite:test.db?pool_max_connections=0", "pool_max_connections"},
+    {"sqlite:test.db?pool_min_connections=11", "min-connections"},
+    {"postgresql://user:" SECRET "@host/db?pool_idle_timeout=5", "pool_idle_timeout"},
+    {"postgresql://user:" SECRET "?pool_x@host/db?pool_size=5", "pool_size"},
+    {"postgres://user:" SECRET "@host:70000/db", "port"},
+    {"postgres://user:" SECRET "@host/db?nonsense=1", "nonsense"},
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      DbPool *pool;
+
+      g_test_message ("%s", cases[i].uri);
+      pool = db_pool_factory_create_pool (fixture->factory, cases[i].uri, NULL, NULL, &error);
+      g_assert_null (pool);
+      g_assert_error (error, DB_ERROR, DB_ERROR_CONFIGURATION);
+      g_assert_null (strstr (error->message, SECRET));
+      g_assert_nonnull (strstr (error->message, cases[i].expected));
+    }
+}
+
+/* What opening the first session says is what the caller gets, and soon. */
+static void
+assert_fails (Fixture *fixture,
+              const char *uri,
+              DbPoolConfig *config,
+              int code,
+              const char *expected)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GError) async_error = NULL;
+  const gint64 start = g_get_monotonic_time ();
+
+  g_assert_null (db_pool_factory_create_pool (fixture->factory, uri, config, NULL, &error));
+  g_assert_error (error, DB_ERROR, code);
+  g_assert_nonnull (strstr (error->message, expected));
+  g_assert_null (strstr (error->message, SECRET));
+
+  g_main_context_push_thread_default (context);
+  db_pool_factory_create_pool_async (fixture->factory, uri, config, NULL, store_result_cb, &result);
+  wait_for (context, &result);
+  g_assert_null (db_pool_factory_create_pool_finish (fixture->factory, result, &async_error));
+  g_assert_error (async_error, DB_ERROR, code);
+  g_assert_nonnull (strstr (async_error->message, expected));
+  g_assert_null (strstr (async_error->message, SECRET));
+  g_main_context_pop_thread_default (context);
+
+  g_assert_cmpint (g_get_monotonic_time () - start, <, 20 * G_TIME_SPAN_SECOND);
+}
+
+static void
+test_sqlite_failures (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *folder = g_strconcat ("sqlite:", fixture->folder, NULL);
+  g_autofree char *no_folder = g_strconcat ("sqlite:", fixture->folder, "/none/x.db", NULL);
+  g_autofree char *no_file = g_strconcat (fixture->uri, "?mode=rw", NULL);
+
+  assert_fails (fixture, folder, NULL, DB_ERROR_CONFIGURATION, fixture->folder);
+  assert_fails (fixture, no_folder, NULL, DB_ERROR_CONFIGURATION, "none");
+  assert_fails (fixture, no_file, NULL, DB_ERROR_CONFIGURATION, "test.db");
+}
+
+static void
+test_cancelled (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_cancellable_cancel (cancellable);
+  g_assert_null (
+    db_pool_factory_create_pool (fixture->factory, fixture->uri, NULL, cancellable, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+
+  db_pool_factory_create_sqlite_pool_async (fixture->factory, fixture->path, NULL, cancellable,
+                                            store_result_cb, &result);
+  wait_for (NULL, &result);
+  g_assert_null (db_pool_factory_create_sqlite_pool_finish (fixture->factory, result, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+}
+
+/* A factory, and the caller's configuration, may go while a pool is being made. */
+static void
+test_dropped_meanwhile (Fixture *fixture, gconstpointer data)
+{
+  DbPoolFactory *factory = db_pool_factory_new ();
+  DbPoolConfig *config = db_pool_config_new ();
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GObject) source = NULL;
+  g_autoptr (GError) error = NULL;
+
+  db_pool_factory_create_pool_async (factory, fixture->uri, config, NULL, store_result_cb, &result);
+  g_assert_finalize_object (config);
+  g_object_unref (factory);
+  wait_for (NULL, &result);
+  source = g_async_result_get_source_object (result);
+  close_pool (db_pool_factory_create_pool_finish (DB_POOL_FACTORY (source), result, &error));
+  g_assert_no_error (error);
+}
+
+static const char *
+get_postgres_uri (const char *variable)
+{
+  const char *uri = g_getenv (variable);
+
+  if (uri == NULL)
+    g_test_skip ("there is no PostgreSQL");
+  return uri;
+}
+
+static void
+test_postgres (Fixture *fixture, gconstpointer data)
+{
+  const char *uri = get_postgres_uri ("DBPOOL_TEST_POSTGRES_URI");
+  g_autoptr (DbDatabaseConfig) database = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  DbPool *pool;
+
+  if (uri == NULL)
+    return;
+  pool = db_pool_factory_create_pool (fixture->factory, uri, NULL, NULL, &error);
+  g_assert_no_error (error);
+  assert_ready (pool);
+  g_assert_cmpuint (get_max (db_pool_get_config (pool)), ==, 10);
+  close_pool (pool);
+
+  database = db_database_config_new_from_uri (uri, &error);
+  g_assert_no_error (error);
+  pool = db_pool_factory_create_postgres_pool (fixture->factory, database, NULL, NULL, &error);
+  g_assert_no_error (error);
+  assert_ready (pool);
+  close_pool (pool);
+
+  db_pool_factory_create_postgres_pool_async (fixture->factory, database, NULL, NULL,
+                                              store_result_cb, &result);
+  wait_for (NULL, &result);
+  pool = db_pool_factory_create_postgres_pool_finish (fixture->factory, result, &error);
+  g_assert_no_error (error);
+  assert_ready (pool);
+  close_pool (pool);
+}
+
+static void
+test_postgres_failures (Fixture *fixture, gconstpointer data)
+{
+  const char *uri = get_postgres_uri ("DBPOOL_TEST_POSTGRES_TCP_URI");
+  g_autoptr (GUri) parsed = NULL;
+  g_autofree char *wrong_password = NULL;
+  g_autofree char *no_database = NULL;
+  g_autoptr (DbPoolConfig) config = NULL;
+
+  if (uri == NULL)
+    return;
+  parsed = g_uri_parse (uri, G_URI_FLAGS_HAS_PASSWORD, NULL);
+  wrong_password =
+    g_strdup_printf ("postgresql://%s:%s@%s:%d%s", g_uri_get_user (parsed), SECRET,
+                     g_uri_get_host (parsed), g_uri_get_port (parsed), g_uri_get_path (parsed));
+  no_database =
+    g_strdup_printf ("postgresql://%s:%s@%s:%d/nowhere", g_uri_get_user (parsed),
+                     g_uri_get_password (parsed), g_uri_get_host (parsed), g_uri_get_port (parsed));
+  assert_fails (fixture, wrong_password, NULL, DB_ERROR_AUTHENTICATION, g_uri_get_user (parsed));
+  assert_fails (fixture, no_database, NULL, DB_ERROR_CONFIGURATION, "nowhere");
+
+  /* nobody listens on port 1: that may change, so it is tried again, until the time is over */
+  config =
+    g_object_new (DB_TYPE_POOL_CONFIG, "connection-timeout", 300 * G_TIME_SPAN_MILLISECOND, NULL);
+  assert_fails (fixture, "postgresql://user:" SECRET "@127.0.0.1:1/db", config, DB_ERROR_TIMEOUT,
+                "refused");
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+#define ADD(path, function)                                                                        \
+  g_test_add ("/pool-factory/" path, Fixture, NULL, fixture_set_up, function, fixture_tear_down)
+  ADD ("sqlite", test_sqlite);
+  ADD ("sqlite/async", test_sqlite_async);
+  ADD ("sqlite/failures", test_sqlite_failures);
+  ADD ("settings", test_settings);
+  ADD ("manager", test_manager);
+  ADD ("refused-uris", test_refused_uris);
+  ADD ("cancelled", test_cancelled);
+  ADD ("dropped-meanwhile", test_dropped_meanwhile);
+  ADD ("postgres", test_postgres);
+  ADD ("postgres/failures", test_postgres_failures);
+#undef ADD
+
+  return g_test_run ();
+}
