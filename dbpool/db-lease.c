@@ -46,16 +46,14 @@ db_lease_unref (DbLease *self)
 void
 db_set_released_error (GError **error)
 {
-  g_set_error_literal (error,
-                       DB_ERROR,
-                       DB_ERROR_RELEASED,
+  g_set_error_literal (error, DB_ERROR, DB_ERROR_RELEASED,
                        "the connection was given back to its pool; acquire another one");
 }
 
 guint64
 db_lease_begin (DbLease *self, DbAcquireFlags flags, const char *tag, gint64 now)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&self->lock);
+  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
 
   g_assert (self->loan == 0 && !self->busy);
   self->loan = ++self->last_loan;
@@ -130,7 +128,7 @@ db_lease_revoke (DbLease *self)
 gboolean
 db_lease_is_current (DbLease *self, guint64 loan)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&self->lock);
+  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
 
   return self->loan == loan;
 }
@@ -138,7 +136,7 @@ db_lease_is_current (DbLease *self, guint64 loan)
 DbSession *
 db_lease_enter (DbLease *self, guint64 loan, GError **error)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&self->lock);
+  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
 
   if (self->loan != loan)
     {
@@ -147,9 +145,7 @@ db_lease_enter (DbLease *self, guint64 loan, GError **error)
     }
   if (self->busy)
     {
-      g_set_error_literal (error,
-                           G_IO_ERROR,
-                           G_IO_ERROR_PENDING,
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_PENDING,
                            "another operation is using this connection; use the asynchronous call, "
                            "which waits its turn, or a connection for each thread");
       return NULL;
@@ -161,7 +157,7 @@ db_lease_enter (DbLease *self, guint64 loan, GError **error)
 DbSession *
 db_lease_enter_async (DbLease *self, guint64 loan, DbTurn *turn, gboolean *queued)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&self->lock);
+  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
 
   *queued = FALSE;
   if (self->loan != loan)
@@ -204,7 +200,7 @@ db_lease_leave (DbLease *self)
 char *
 db_lease_describe (DbLease *self, gint64 now)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&self->lock);
+  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
   double seconds = (now - self->lent_at) / (double) G_TIME_SPAN_SECOND;
 
   return g_strdup_printf ("%s, for %.1f s", self->tag != NULL ? self->tag : "untagged", seconds);

@@ -3,14 +3,15 @@
 
 /* A pool at work: the core with real threads, a real clock, a manager and sessions.
  *
- * DbPool is a thin GObject over an engine. The engine is counted separately, because it outlives the pool:
- * as long as a session is lent, or one is being closed, or a job runs. What the core asks for is done here,
- * after its lock was left: opening, checking, resetting and closing are jobs on dbpool's threads; decided
- * asynchronous tickets go to their main contexts; blocking ones are woken.
+ * DbPool is a thin GObject over an engine. The engine is counted separately, because it outlives
+ * the pool: as long as a session is lent, or one is being closed, or a job runs. What the core asks
+ * for is done here, after its lock was left: opening, checking, resetting and closing are jobs on
+ * dbpool's threads; decided asynchronous tickets go to their main contexts; blocking ones are
+ * woken.
  *
- * Locks: the engine's own protects the list of those who wait for its end; the timer's makes reading the
- * core's timer and arming it one step. Neither is held while the core, a manager or a callback runs, but
- * that the timer's is held while the core's timer is read. */
+ * Locks: the engine's own protects the list of those who wait for its end; the timer's makes
+ * reading the core's timer and arming it one step. Neither is held while the core, a manager or a
+ * callback runs, but that the timer's is held while the core's timer is read. */
 
 #pragma once
 
@@ -52,8 +53,8 @@ void db_engine_unref (DbEngine *self);
 /* Takes the settings of the configuration over. */
 void db_engine_configure (DbEngine *self);
 
-/* Lends a session for @timeout microseconds at most (-1: what the pool says; 0: only an idle one). Returns
- * its lease, with the number of the loan, or NULL. */
+/* Lends a session for @timeout microseconds at most (-1: what the pool says; 0: only an idle one).
+ * Returns its lease, with the number of the loan, or NULL. */
 DbLease *db_engine_acquire (DbEngine *self,
                             DbAcquireFlags flags,
                             gint64 timeout,
@@ -62,8 +63,8 @@ DbLease *db_engine_acquire (DbEngine *self,
                             guint64 *loan,
                             GError **error);
 
-/* The same asynchronously: @func gets, once, in the thread-default context of the caller and never inside
- * this call, a lease or an error (which it owns). */
+/* The same asynchronously: @func gets, once, in the thread-default context of the caller and never
+ * inside this call, a lease or an error (which it owns). */
 typedef void (*DbEngineFunc) (DbLease *lease, guint64 loan, GError *error, gpointer data);
 
 void db_engine_acquire_async (DbEngine *self,
@@ -74,10 +75,12 @@ void db_engine_acquire_async (DbEngine *self,
                               DbEngineFunc func,
                               gpointer data);
 
-/* A loan is over: judges the session, and lends it again, resets it or closes it. Only for db-lease.c. */
+/* A loan is over: judges the session, and lends it again, resets it or closes it. Only for
+ * db-lease.c. */
 void db_engine_give_back (DbEngine *self, DbLease *lease);
 
-/* Refuses and wakes everybody, and closes what is idle; the rest when it comes back. Does not wait. */
+/* Refuses and wakes everybody, and closes what is idle; the rest when it comes back. Does not wait.
+ */
 void db_engine_shut_down (DbEngine *self);
 
 /* The same, and waits; after @timeout microseconds ends the loans that are still out. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* What the core asks for, done with threads and sessions; see the private header. Acquiring, which has a
- * blocking and an asynchronous form, is in db-pool-acquire.c. */
+/* What the core asks for, done with threads and sessions; see the private header. Acquiring, which
+ * has a blocking and an asynchronous form, is in db-pool-acquire.c. */
 
 #include "config.h"
 
@@ -29,7 +29,7 @@ timer_cb (gpointer data)
 static void
 arm_timer (DbEngine *self)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&self->timer_lock);
+  g_autoptr (DbLocker) locker = db_locker_new (&self->timer_lock);
 
   if (self->timer != NULL)
     db_timer_set (self->timer, db_pool_core_get_timer (self->core));
@@ -122,14 +122,42 @@ typedef struct
   DbSlot *slot;
 } DbSlotJob;
 
+/* On the worker. The lease's lock is held across the core's call, so that the slot cannot go away.
+ */
+static void
+hung_up_cb (gpointer data)
+{
+  DbLease *lease = data;
+  DbEngine *self = lease->engine;
+  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+
+  db_lock_lock (&lease->lock);
+  if (lease->slot != NULL)
+    db_pool_core_hung_up (self->core, lease->slot, g_get_monotonic_time (), &fx);
+  db_lock_unlock (&lease->lock);
+  db_engine_run_effects (self, &fx);
+}
+
+static DbLease *
+make_lease (DbEngine *self, DbSession *session, DbSlot *slot)
+{
+  DbLease *lease = db_lease_new (self, session, slot);
+  int fd = db_session_get_fd (session);
+
+  if (fd >= 0)
+    lease->watch =
+      db_watch_new (fd, hung_up_cb, db_lease_ref (lease), (GDestroyNotify) db_lease_unref);
+  return lease;
+}
+
 static void
 open_job (gpointer data)
 {
   g_autofree DbSlotJob *job = data;
   DbEngine *self = job->engine;
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
-  g_autoptr(GError) error = NULL;
-  g_autoptr(DbSession) session = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DbSession) session = NULL;
 
   if (self->manager != NULL)
     session = db_connection_manager_open_session (self->manager, self->cancellable, &error);
@@ -138,16 +166,12 @@ open_job (gpointer data)
 
   if (session != NULL)
     {
-      job->slot->data = db_lease_new (self, session, job->slot);
+      job->slot->data = make_lease (self, session, job->slot);
       db_pool_core_opened (self->core, job->slot, g_get_monotonic_time (), &fx);
     }
   else
-    db_pool_core_open_failed (self->core,
-                              job->slot,
-                              error,
-                              db_error_is_permanent_for_open (error),
-                              g_get_monotonic_time (),
-                              &fx);
+    db_pool_core_open_failed (self->core, job->slot, error, db_error_is_permanent_for_open (error),
+                              g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
   db_engine_unref (self);
 }
@@ -159,11 +183,9 @@ check_job (gpointer data)
   DbEngine *self = job->engine;
   DbLease *lease = job->slot->data;
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
-  g_autoptr(GError) error = NULL;
-  gboolean works = db_connection_manager_check_session (self->manager,
-                                                        lease->session,
-                                                        self->cancellable,
-                                                        &error);
+  g_autoptr (GError) error = NULL;
+  gboolean works =
+    db_connection_manager_check_session (self->manager, lease->session, self->cancellable, &error);
 
   if (!works)
     g_debug ("pool %s: a session failed its check: %s", self->name, error->message);
@@ -179,21 +201,17 @@ reset_job (gpointer data)
   DbEngine *self = job->engine;
   DbLease *lease = job->slot->data;
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   gboolean works;
 
-  works = db_connection_manager_reset_session (self->manager,
-                                               lease->session,
-                                               g_atomic_int_get (&self->reset_level),
-                                               NULL,
-                                               &error);
+  works = db_connection_manager_reset_session (self->manager, lease->session,
+                                               g_atomic_int_get (&self->reset_level), NULL, &error);
   /* Trust the protocol, not the manager: who comes next must not find a transaction. */
   works = works && db_session_get_state (lease->session) == DB_SESSION_IDLE;
   if (works)
     db_session_clear_dirty (lease->session);
   else
-    g_debug ("pool %s: a session could not be reset: %s",
-             self->name,
+    g_debug ("pool %s: a session could not be reset: %s", self->name,
              error != NULL ? error->message : "it is still in a transaction");
   db_pool_core_reset_done (self->core, job->slot, works, g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
@@ -208,9 +226,12 @@ close_job (gpointer data)
   DbLease *lease = job->slot->data;
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
 
+  g_clear_pointer (&lease->watch, db_watch_free);
   db_connection_manager_close_session (self->manager, lease->session);
   g_clear_object (&lease->session);
+  db_lock_lock (&lease->lock);
   lease->slot = NULL;
+  db_lock_unlock (&lease->lock);
   db_lease_unref (lease);
   db_pool_core_closed (self->core, job->slot, g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
@@ -298,11 +319,8 @@ db_engine_give_back (DbEngine *self, DbLease *lease)
 
   if (db_engine_is_forked (self))
     return;
-  db_pool_core_give_back (self->core,
-                          lease->slot,
-                          judge (self, lease->session),
-                          g_get_monotonic_time (),
-                          &fx);
+  db_pool_core_give_back (self->core, lease->slot, judge (self, lease->session),
+                          g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
 }
 
@@ -344,7 +362,7 @@ add_lease_cb (DbSlot *slot, gpointer data)
 static char *
 end_loans (DbEngine *self, guint *n_loans)
 {
-  g_autoptr(GPtrArray) leases = g_ptr_array_new_with_free_func ((GDestroyNotify) db_lease_unref);
+  g_autoptr (GPtrArray) leases = g_ptr_array_new_with_free_func ((GDestroyNotify) db_lease_unref);
   GString *text = g_string_new (NULL);
   gint64 now = g_get_monotonic_time ();
 
@@ -390,7 +408,7 @@ wait_for_sessions (DbEngine *self, gboolean closing, gint64 deadline, GCancellab
 static void
 closer_cancelled_cb (GCancellable *cancellable, DbEngine *self)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&self->lock);
+  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
 
   db_cond_broadcast (&self->changed);
 }
@@ -412,14 +430,13 @@ db_engine_close (DbEngine *self, gint64 timeout, GCancellable *cancellable, GErr
     }
   db_engine_shut_down (self);
   if (cancellable != NULL)
-    handler = g_cancellable_connect (cancellable,
-                                     G_CALLBACK (closer_cancelled_cb),
-                                     db_engine_ref (self),
-                                     (GDestroyNotify) db_engine_unref);
+    handler = g_cancellable_connect (cancellable, G_CALLBACK (closer_cancelled_cb),
+                                     db_engine_ref (self), (GDestroyNotify) db_engine_unref);
   drained = wait_for_sessions (self, FALSE, deadline, cancellable);
   if (!drained)
     holders = end_loans (self, &n_loans);
-  wait_for_sessions (self, TRUE, MAX (deadline, g_get_monotonic_time () + CLOSE_GRACE), cancellable);
+  wait_for_sessions (self, TRUE, MAX (deadline, g_get_monotonic_time () + CLOSE_GRACE),
+                     cancellable);
   if (handler != 0)
     g_signal_handler_disconnect (cancellable, handler);
 
@@ -432,15 +449,10 @@ db_engine_close (DbEngine *self, gint64 timeout, GCancellable *cancellable, GErr
       g_free (holders);
       holders = g_strdup ("none is lent, but some are still being opened or reset");
     }
-  g_set_error (error,
-               DB_ERROR,
-               DB_ERROR_TIMEOUT,
+  g_set_error (error, DB_ERROR, DB_ERROR_TIMEOUT,
                "pool %s is closed, but not all of its connections were back after %.1f s; "
                "%u loans were ended (%s)",
-               self->name,
-               timeout / (double) G_TIME_SPAN_SECOND,
-               n_loans,
-               holders);
+               self->name, timeout / (double) G_TIME_SPAN_SECOND, n_loans, holders);
   return FALSE;
 }
 

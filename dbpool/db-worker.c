@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* The worker thread with its timers, and the jobs. See the private header for who runs what.
+/* The worker thread and the jobs. See the private header for who runs what.
  *
- * One lock, the_lock, protects the process-wide state and is held for a few instructions; nothing is
- * called under it but GLib's thread and queue functions. */
+ * One lock, the_lock, protects the process-wide state and is held for a few instructions; nothing
+ * is called under it but GLib's thread and queue functions. */
 
 #include "config.h"
 
@@ -33,7 +33,8 @@ static GThreadPool *the_jobs;      /* the_lock; started by the first job */
 static guint fork_generation;      /* written only in a forked child, before it has threads */
 
 /* The child has none of the parent's threads, and the lock may have been held by one of them: start
- * anew. What the parent's pools own is left alone for ever; they see that their generation passed. */
+ * anew. What the parent's pools own is left alone for ever; they see that their generation passed.
+ */
 static void
 start_anew_in_child (void)
 {
@@ -87,11 +88,12 @@ quit_cb (gpointer data)
 static void
 worker_thread_stop (DbWorkerThread *worker)
 {
-  g_autoptr(GSource) source = g_idle_source_new ();
+  g_autoptr (GSource) source = g_idle_source_new ();
   gboolean on_worker = worker->thread == g_thread_self ();
 
   g_source_set_priority (source, G_PRIORITY_LOW);
-  g_source_set_callback (source, quit_cb, g_main_loop_ref (worker->loop), (GDestroyNotify) g_main_loop_unref);
+  g_source_set_callback (source, quit_cb, g_main_loop_ref (worker->loop),
+                         (GDestroyNotify) g_main_loop_unref);
   g_source_attach (source, worker->context);
   if (on_worker)
     g_thread_unref (worker->thread);
@@ -103,7 +105,7 @@ worker_thread_stop (DbWorkerThread *worker)
 void
 db_worker_hold (void)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&the_lock);
+  g_autoptr (DbLocker) locker = db_locker_new (&the_lock);
 
   n_holders++;
 }
@@ -132,11 +134,10 @@ db_worker_drop (void)
     }
 }
 
-/* The context of the worker, started if need be. The caller holds the worker. */
-static GMainContext *
-ensure_worker_context (void)
+GMainContext *
+db_worker_ref_context (void)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&the_lock);
+  g_autoptr (DbLocker) locker = db_locker_new (&the_lock);
 
   g_assert (n_holders > 0);
   if (the_worker == NULL)
@@ -175,107 +176,4 @@ db_worker_run (DbJobFunc func, gpointer data)
     the_jobs = g_thread_pool_new (run_job, NULL, -1, FALSE, NULL);
   g_thread_pool_push (the_jobs, job, NULL);
   db_lock_unlock (&the_lock);
-}
-
-/* A timer is a source on the worker's context. The source is made with the first db_timer_set(), so
- * that a pool that never needs a timer starts no thread. */
-
-struct _DbTimer
-{
-  DbLock lock;
-  GSource *source; /* lock */
-  gboolean freed;  /* lock */
-  int ref_count;   /* atomic: the owner, and each run of the function */
-  void (*func) (gpointer data);
-  gpointer data;
-  GDestroyNotify data_unref;
-};
-
-static void
-timer_unref (DbTimer *self)
-{
-  if (!g_atomic_int_dec_and_test (&self->ref_count))
-    return;
-  if (self->data_unref != NULL)
-    self->data_unref (self->data);
-  db_lock_clear (&self->lock);
-  g_free (self);
-}
-
-static gboolean
-timer_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
-{
-  g_source_set_ready_time (source, -1);
-  return callback (user_data);
-}
-
-static gboolean
-timer_cb (gpointer data)
-{
-  DbTimer *self = data;
-  gboolean freed;
-
-  db_lock_lock (&self->lock);
-  freed = self->freed;
-  db_lock_unlock (&self->lock);
-  if (!freed)
-    self->func (self->data);
-  return G_SOURCE_CONTINUE;
-}
-
-static GSourceFuncs timer_funcs = { NULL, NULL, timer_dispatch, NULL, NULL, NULL };
-
-DbTimer *
-db_timer_new (void (*func) (gpointer data), gpointer data, GDestroyNotify data_unref)
-{
-  DbTimer *self = g_new0 (DbTimer, 1);
-
-  db_lock_init (&self->lock);
-  self->ref_count = 1;
-  self->func = func;
-  self->data = data;
-  self->data_unref = data_unref;
-  db_worker_hold ();
-  return self;
-}
-
-void
-db_timer_set (DbTimer *self, gint64 when)
-{
-  g_autoptr(DbLocker) locker = db_locker_new (&self->lock);
-
-  if (self->freed || (self->source == NULL && when == G_MAXINT64))
-    return;
-  if (self->source == NULL)
-    {
-      g_autoptr(GMainContext) context = ensure_worker_context ();
-
-      self->source = g_source_new (&timer_funcs, sizeof (GSource));
-      g_source_set_static_name (self->source, "[dbpool] timer");
-      g_atomic_int_inc (&self->ref_count);
-      g_source_set_callback (self->source, timer_cb, self, (GDestroyNotify) timer_unref);
-      g_source_set_ready_time (self->source, when);
-      g_source_attach (self->source, context);
-      return;
-    }
-  g_source_set_ready_time (self->source, when == G_MAXINT64 ? -1 : when);
-}
-
-void
-db_timer_free (DbTimer *self)
-{
-  GSource *source;
-
-  db_lock_lock (&self->lock);
-  self->freed = TRUE;
-  source = g_steal_pointer (&self->source);
-  db_lock_unlock (&self->lock);
-
-  if (source != NULL)
-    {
-      g_source_destroy (source);
-      g_source_unref (source);
-    }
-  timer_unref (self);
-  db_worker_drop ();
 }

@@ -20,8 +20,8 @@ assert_text (const DbValue *value, DbValueType type, const char *text)
 static void
 test_empty (void)
 {
-  g_autoptr (DbParams) params = db_params_new ();
-  g_autoptr (DbParams) copy = db_params_copy (params);
+  g_autoptr(DbParams) params = db_params_new ();
+  g_autoptr(DbParams) copy = db_params_copy (params);
   guint n = 99;
 
   g_assert_cmpuint (db_params_get_n_rows (params), ==, 0);
@@ -35,9 +35,9 @@ test_empty (void)
 static void
 test_types (void)
 {
-  g_autoptr (DbParams) params = db_params_new ();
-  g_autoptr (GBytes) bytes = g_bytes_new_static ("a\0b", 3);
-  g_autoptr (GBytes) none = g_bytes_new_static (NULL, 0);
+  g_autoptr(DbParams) params = db_params_new ();
+  g_autoptr(GBytes) bytes = g_bytes_new_static ("a\0b", 3);
+  g_autoptr(GBytes) none = g_bytes_new_static (NULL, 0);
   const DbValue *values;
   guint n;
 
@@ -80,8 +80,8 @@ test_types (void)
 static void
 test_rows (void)
 {
-  g_autoptr (DbParams) params = db_params_new ();
-  g_autoptr (DbParams) copy = NULL;
+  g_autoptr(DbParams) params = db_params_new ();
+  g_autoptr(DbParams) copy = NULL;
   const DbValue *values;
   guint n;
 
@@ -115,10 +115,10 @@ test_rows (void)
 static void
 test_large (void)
 {
-  g_autoptr (DbParams) params = db_params_new ();
-  g_autoptr (DbParams) copy = NULL;
+  g_autoptr(DbParams) params = db_params_new ();
+  g_autoptr(DbParams) copy = NULL;
   g_autofree char *text = g_strnfill (20000, 'x');
-  g_autoptr (GBytes) large = g_bytes_new (text, 20000);
+  g_autoptr(GBytes) large = g_bytes_new (text, 20000);
   const DbValue *values;
   guint n;
 
@@ -150,9 +150,9 @@ test_large (void)
 static void
 test_variant (void)
 {
-  g_autoptr (GError) error = NULL;
-  g_autoptr (DbParams) params = NULL;
-  g_autoptr (GVariant) kept = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(DbParams) params = NULL;
+  g_autoptr(GVariant) kept = NULL;
   const DbValue *values;
   guint n;
 
@@ -214,7 +214,7 @@ test_variant_refused (void)
 
   for (gsize i = 0; i < G_N_ELEMENTS (refused); i++)
     {
-      g_autoptr (GError) error = NULL;
+      g_autoptr(GError) error = NULL;
 
       g_assert_null (db_params_new_from_variant (g_variant_new_parsed (refused[i].value), &error));
       g_assert_error (error, DB_ERROR, DB_ERROR_TYPE);
@@ -225,7 +225,7 @@ test_variant_refused (void)
 static void
 test_invalid_utf8 (void)
 {
-  g_autoptr (DbParams) params = db_params_new ();
+  g_autoptr(DbParams) params = db_params_new ();
 
   g_test_expect_message ("dbpool", G_LOG_LEVEL_CRITICAL, "*g_utf8_validate_len*");
   db_params_add_text (params, "\xff\xfe");
@@ -239,7 +239,7 @@ test_invalid_utf8 (void)
 static void
 test_boxed (void)
 {
-  g_auto (GValue) value = G_VALUE_INIT;
+  g_auto(GValue) value = G_VALUE_INIT;
   DbParams *params = db_params_new ();
 
   db_params_add_text (params, "boxed");

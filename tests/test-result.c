@@ -12,8 +12,8 @@
 static void
 test_nothing (void)
 {
-  g_autoptr (DbResult) result = db_result_builder_finish (db_result_builder_new (0), 7, 42);
-  g_autoptr (DbResult) made = g_object_new (DB_TYPE_RESULT, NULL);
+  g_autoptr(DbResult) result = db_result_builder_finish (db_result_builder_new (0), 7, 42);
+  g_autoptr(DbResult) made = g_object_new (DB_TYPE_RESULT, NULL);
 
   g_assert_cmpuint (db_result_get_n_rows (result), ==, 0);
   g_assert_cmpuint (db_result_get_n_columns (result), ==, 0);
@@ -29,7 +29,7 @@ static void
 test_no_rows (void)
 {
   DbResultBuilder *builder = db_result_builder_new (2);
-  g_autoptr (DbResult) result = NULL;
+  g_autoptr(DbResult) result = NULL;
   g_autofree gint64 *integers = NULL;
   g_autofree double *doubles = NULL;
   g_autofree const char **texts = NULL;
@@ -80,7 +80,7 @@ make_kinds (void)
 static void
 test_types (void)
 {
-  g_autoptr (DbResult) result = make_kinds ();
+  g_autoptr(DbResult) result = make_kinds ();
   g_autofree const char **names = db_result_get_column_names (result);
   const DbValueType types[] = {DB_VALUE_TYPE_NULL,    DB_VALUE_TYPE_BOOLEAN,  DB_VALUE_TYPE_INT64,
                                DB_VALUE_TYPE_DOUBLE,  DB_VALUE_TYPE_TEXT,     DB_VALUE_TYPE_BYTES,
@@ -102,9 +102,9 @@ test_types (void)
 static void
 test_conversions (void)
 {
-  g_autoptr (DbResult) result = make_kinds ();
-  g_autoptr (GBytes) bytes = NULL;
-  g_autoptr (GBytes) digits = NULL;
+  g_autoptr(DbResult) result = make_kinds ();
+  g_autoptr(GBytes) bytes = NULL;
+  g_autoptr(GBytes) digits = NULL;
   gsize size;
 
   g_assert_null (db_result_get_text (result, 0, 0));
@@ -166,7 +166,7 @@ test_text_to_number (void)
     {"1.2.3", 0, 0.0, FALSE},
   };
   DbResultBuilder *builder = db_result_builder_new (1);
-  g_autoptr (DbResult) result = NULL;
+  g_autoptr(DbResult) result = NULL;
 
   db_result_builder_set_column (builder, 0, "t", DB_VALUE_TYPE_TEXT);
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
@@ -203,7 +203,7 @@ test_double_text (void)
     {NAN, "NaN", 0},
   };
   DbResultBuilder *builder = db_result_builder_new (1);
-  g_autoptr (DbResult) result = NULL;
+  g_autoptr(DbResult) result = NULL;
 
   db_result_builder_set_column (builder, 0, "d", DB_VALUE_TYPE_DOUBLE);
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
@@ -227,9 +227,9 @@ static void
 test_invalid_text (void)
 {
   DbResultBuilder *builder = db_result_builder_new (2);
-  g_autoptr (DbResult) result = NULL;
+  g_autoptr(DbResult) result = NULL;
   const char *const good = "plain ASCII that is longer than a word";
-  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr(GBytes) bytes = NULL;
 
   db_result_builder_set_column (builder, 0, "bad\xff", DB_VALUE_TYPE_TEXT);
   db_result_builder_set_column (builder, 1, "mixed", DB_VALUE_TYPE_TEXT);
@@ -260,7 +260,7 @@ test_mixed (void)
 {
   const guint n_rows = 1000;
   DbResultBuilder *builder = db_result_builder_new (1);
-  g_autoptr (DbResult) result = NULL;
+  g_autoptr(DbResult) result = NULL;
   g_autofree gint64 *integers = NULL;
   g_autofree const char **texts = NULL;
   g_autofree guint *nulls = NULL;
@@ -313,7 +313,7 @@ static void
 test_nulls (void)
 {
   DbResultBuilder *builder = db_result_builder_new (2);
-  g_autoptr (DbResult) result = NULL;
+  g_autoptr(DbResult) result = NULL;
   g_autofree double *doubles = NULL;
   g_autofree guint *nulls = NULL;
   gsize n;
@@ -363,7 +363,7 @@ make_numbers (guint n_rows)
 static void
 test_many_rows (void)
 {
-  g_autoptr (DbResult) result = make_numbers (100000);
+  g_autoptr(DbResult) result = make_numbers (100000);
   g_autofree const char **texts = db_result_get_column_texts (result, 1);
 
   g_assert_cmpuint (db_result_get_n_rows (result), ==, 100000);
@@ -380,7 +380,7 @@ static void
 test_large_cells (void)
 {
   DbResultBuilder *builder = db_result_builder_new (1);
-  g_autoptr (DbResult) result = NULL;
+  g_autoptr(DbResult) result = NULL;
   g_autofree char *text = g_strnfill (300000, 'y');
 
   db_result_builder_set_column (builder, 0, "t", DB_VALUE_TYPE_TEXT);
@@ -397,9 +397,9 @@ test_list_model (void)
   DbResult *result = make_numbers (10);
   GListModel *model = G_LIST_MODEL (result);
   DbRow *row = g_list_model_get_item (model, 5);
-  g_autoptr (DbRow) same = g_list_model_get_item (model, 5);
-  g_autoptr (DbRow) other = g_list_model_get_item (model, 6);
-  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr(DbRow) same = g_list_model_get_item (model, 5);
+  g_autoptr(DbRow) other = g_list_model_get_item (model, 6);
+  g_autoptr(GBytes) bytes = NULL;
 
   g_assert_cmpuint (g_list_model_get_item_type (model), ==, DB_TYPE_ROW);
   g_assert_cmpuint (g_list_model_get_n_items (model), ==, 10);
@@ -426,8 +426,8 @@ test_list_model (void)
 static void
 test_out_of_range (void)
 {
-  g_autoptr (DbResult) result = make_numbers (1);
-  g_autoptr (DbRow) stray = g_object_new (DB_TYPE_ROW, NULL);
+  g_autoptr(DbResult) result = make_numbers (1);
+  g_autoptr(DbRow) stray = g_object_new (DB_TYPE_ROW, NULL);
   gsize n = 99;
 
   g_test_expect_message ("dbpool", G_LOG_LEVEL_CRITICAL, "*VALID_CELL*");
@@ -466,8 +466,8 @@ read_in_thread (gpointer data)
   for (guint round = 0; round < 200; round++)
     for (guint i = 0; i < N_SHARED; i++)
       {
-        g_autoptr (DbRow) row = g_list_model_get_item (G_LIST_MODEL (result), i);
-        g_autoptr (DbRow) again = g_list_model_get_item (G_LIST_MODEL (result), i);
+        g_autoptr(DbRow) row = g_list_model_get_item (G_LIST_MODEL (result), i);
+        g_autoptr(DbRow) again = g_list_model_get_item (G_LIST_MODEL (result), i);
 
         g_assert_true (row == again);
         g_assert_cmpuint (db_row_get_position (row), ==, i);
@@ -480,7 +480,7 @@ read_in_thread (gpointer data)
 static void
 test_threads (void)
 {
-  g_autoptr (DbResult) result = make_numbers (N_SHARED);
+  g_autoptr(DbResult) result = make_numbers (N_SHARED);
   GThread *threads[4];
 
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)

@@ -212,7 +212,9 @@ cancelled_cb (GCancellable *cancellable, gpointer data)
 {
   DbPostgresCancelTarget *target = data;
 
+  DB_TSAN_ACQUIRE (target); /* passed under GObject's lock */
   db_postgres_session_request_cancel (target->session, target->epoch, FALSE);
+  DB_TSAN_RELEASE (target);
 }
 
 static void
@@ -220,6 +222,7 @@ cancel_target_free (gpointer data)
 {
   DbPostgresCancelTarget *target = data;
 
+  DB_TSAN_ACQUIRE (target);
   g_object_unref (target->session);
   g_free (target);
 }
@@ -247,6 +250,7 @@ db_postgres_run_start (DbPostgresRun *self)
   target = g_new (DbPostgresCancelTarget, 1);
   target->session = g_object_ref (session);
   target->epoch = self->epoch;
+  DB_TSAN_RELEASE (target);
   self->cancelled_id = g_cancellable_connect (self->cancellable, G_CALLBACK (cancelled_cb), target,
                                               cancel_target_free);
 }

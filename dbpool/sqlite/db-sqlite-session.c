@@ -255,9 +255,8 @@ get_hint (int rc)
     case SQLITE_IOERR:
       return ": reading or writing the file failed";
     case SQLITE_BUSY:
-      return ": another process, or another connection's open transaction, kept its lock for "
-             "longer "
-             "than busy-timeout";
+      return ": another process, or an open transaction of another connection, kept its lock for "
+             "longer than busy-timeout";
     case SQLITE_LOCKED:
       return ": another statement of this connection is still reading";
     default:

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ * SPDX-FileCopyrightText: 2026 The dbpool authors */
+
+/* What the pool itself costs, with a database that costs nothing: each figure beside the floor of the same run.
+ * Not a test: it asserts nothing, and machines differ. */
+
+#include "config.h"
+
+#include "fake-manager.h"
+
+#include <stdio.h>
+
+#define ROUNDS 5
+
+typedef struct
+{
+  DbPool *pool;
+  guint n;
+  guint done;
+  GMainLoop *loop;
+} Bench;
+
+/* The best of a few rounds, in nanoseconds for each of n. */
+static double
+measure (void (*func) (Bench *bench), Bench *bench, guint n)
+{
+  double best = G_MAXDOUBLE;
+
+  bench->n = n;
+  for (int i = 0; i < ROUNDS; i++)
+    {
+      gint64 start = g_get_monotonic_time ();
+
+      func (bench);
+      best = MIN (best, (double) (g_get_monotonic_time () - start) * 1000.0 / n);
+    }
+  return best;
+}
+
+static void
+floor_gobject (Bench *bench)
+{
+  for (guint i = 0; i < bench->n; i++)
+    g_object_unref (g_object_new (G_TYPE_OBJECT, NULL));
+}
+
+static void
+task_done_cb (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Bench *bench = data;
+
+  g_task_propagate_pointer (G_TASK (result), NULL);
+  bench->done++;
+}
+
+static void
+floor_task (Bench *bench)
+{
+  for (guint i = 0; i < bench->n; i++)
+    {
+      g_autoptr(GTask) task = g_task_new (bench->pool, NULL, task_done_cb, bench);
+      guint before = bench->done;
+
+      g_task_return_pointer (task, NULL, NULL);
+      while (bench->done == before)
+        g_main_context_iteration (NULL, TRUE);
+    }
+}
+
+static void
+acquire_unref (Bench *bench)
+{
+  for (guint i = 0; i < bench->n; i++)
+    g_object_unref (db_pool_acquire (bench->pool, NULL, NULL));
+}
+
+static void
+acquired_cb (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Bench *bench = data;
+
+  g_object_unref (db_pool_acquire_finish (DB_POOL (source), result, NULL));
+  bench->done++;
+}
+
+static void
+acquire_async (Bench *bench)
+{
+  for (guint i = 0; i < bench->n; i++)
+    {
+      guint before = bench->done;
+
+      db_pool_acquire_async (bench->pool, NULL, acquired_cb, bench);
+      while (bench->done == before)
+        g_main_context_iteration (NULL, TRUE);
+    }
+}
+
+static DbPool *
+make_pool (guint max)
+{
+  g_autoptr(FakeManager) manager = fake_manager_new ();
+  g_autoptr(DbPoolConfig) config = db_pool_config_new ();
+
+  g_object_set (config, "max-connections", max, "idle-timeout", (gint64) 0, NULL);
+  return db_pool_new (DB_CONNECTION_MANAGER (manager), config, NULL);
+}
+
+static void
+fill (DbPool *pool, guint n)
+{
+  g_autoptr(GPtrArray) connections = g_ptr_array_new_with_free_func (g_object_unref);
+
+  for (guint i = 0; i < n; i++)
+    g_ptr_array_add (connections, db_pool_acquire (pool, NULL, NULL));
+}
+
+static void
+print_row (const char *what, double ns, const char *floor_name, double floor_ns)
+{
+  printf ("%-44s %9.0f ns   %5.2f x %s\n", what, ns, ns / floor_ns, floor_name);
+}
+
+/* Waiters: queued behind one held connection, then served one after the other. */
+static void
+bench_waiters (guint n)
+{
+  g_autoptr(DbPool) pool = make_pool (1);
+  DbConnection *held = db_pool_acquire (pool, NULL, NULL);
+  Bench bench = { .pool = pool };
+  gint64 start = g_get_monotonic_time ();
+  gint64 queued, drained;
+
+  for (guint i = 0; i < n; i++)
+    db_pool_acquire_async (pool, NULL, acquired_cb, &bench);
+  queued = g_get_monotonic_time ();
+  g_object_unref (held);
+  while (bench.done < n)
+    g_main_context_iteration (NULL, TRUE);
+  drained = g_get_monotonic_time ();
+  printf ("%u waiters: enqueue %.0f ns, drain %.0f ns each\n",
+          n,
+          (double) (queued - start) * 1000 / n,
+          (double) (drained - queued) * 1000 / n);
+}
+
+/* Threads over sessions, each holding one for 20 µs of processor time. */
+typedef struct
+{
+  DbPool *pool;
+  gint64 until;
+  guint64 cycles;
+} Worker;
+
+static gpointer
+hold_in_thread (gpointer data)
+{
+  Worker *worker = data;
+
+  while (g_get_monotonic_time () < worker->until)
+    {
+      DbConnection *connection = db_pool_acquire (worker->pool, NULL, NULL);
+      gint64 end = g_get_monotonic_time () + 20;
+
+      while (g_get_monotonic_time () < end)
+        ;
+      g_object_unref (connection);
+      worker->cycles++;
+    }
+  return NULL;
+}
+
+static void
+bench_contention (guint n_threads, guint n_sessions)
+{
+  g_autoptr(DbPool) pool = make_pool (n_sessions);
+  g_autofree Worker *workers = g_new0 (Worker, n_threads);
+  g_autofree GThread **threads = g_new0 (GThread *, n_threads);
+  gint64 until = g_get_monotonic_time () + 2 * G_TIME_SPAN_SECOND;
+  guint64 sum = 0;
+  guint64 least = G_MAXUINT64;
+  guint64 most = 0;
+  double ideal = MIN (n_sessions, g_get_num_processors ()) * 50000.0;
+
+  fill (pool, n_sessions);
+  for (guint i = 0; i < n_threads; i++)
+    {
+      workers[i] = (Worker) { pool, until, 0 };
+      threads[i] = g_thread_new ("holder", hold_in_thread, &workers[i]);
+    }
+  for (guint i = 0; i < n_threads; i++)
+    {
+      g_thread_join (threads[i]);
+      sum += workers[i].cycles;
+      least = MIN (least, workers[i].cycles);
+      most = MAX (most, workers[i].cycles);
+    }
+  printf ("%2u threads over %u sessions, 20 µs each: %6.0f/s, %.2f of the ideal, share %.2f\n",
+          n_threads,
+          n_sessions,
+          sum / 2.0,
+          sum / 2.0 / ideal,
+          (double) least / (double) most);
+}
+
+int
+main (void)
+{
+  g_autoptr(DbPool) pool = make_pool (4);
+  Bench bench = { .pool = pool };
+  double object_ns;
+  double task_ns;
+
+  fill (pool, 1);
+  object_ns = measure (floor_gobject, &bench, 200000);
+  task_ns = measure (floor_task, &bench, 100000);
+  printf ("floors: GObject new + unref %.0f ns, GTask round trip %.0f ns\n", object_ns, task_ns);
+  print_row ("acquire + last unref", measure (acquire_unref, &bench, 200000), "GObject", object_ns);
+  print_row ("acquire_async + callback + release",
+             measure (acquire_async, &bench, 100000),
+             "GTask",
+             task_ns);
+  {
+    g_autoptr(DbPool) large = make_pool (1000);
+    Bench many = { .pool = large };
+
+    fill (large, 1000);
+    print_row ("acquire + last unref, 1,000 idle",
+               measure (acquire_unref, &many, 200000),
+               "GObject",
+               object_ns);
+  }
+  bench_waiters (1000);
+  bench_waiters (10000);
+  bench_waiters (100000);
+  bench_contention (8, 4);
+  bench_contention (32, 4);
+  return 0;
+}
