@@ -109,7 +109,7 @@ db_connection_get_loan (DbConnection *self)
 guint
 db_connection_get_depth (DbConnection *self)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   return self->transactions != NULL ? self->transactions->len : 0;
 }
@@ -117,7 +117,7 @@ db_connection_get_depth (DbConnection *self)
 guint64
 db_connection_push_transaction (DbConnection *self)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
   guint64 serial = ++self->last_serial;
 
   if (self->transactions == NULL)
@@ -140,7 +140,7 @@ find_transaction_locked (DbConnection *self, guint64 serial)
 int
 db_connection_find_transaction (DbConnection *self, guint64 serial)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   return find_transaction_locked (self, serial);
 }
@@ -148,7 +148,7 @@ db_connection_find_transaction (DbConnection *self, guint64 serial)
 void
 db_connection_pop_transactions (DbConnection *self, guint depth)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   if (self->transactions != NULL && self->transactions->len > depth)
     g_array_set_size (self->transactions, depth);
@@ -157,7 +157,7 @@ db_connection_pop_transactions (DbConnection *self, guint depth)
 void
 db_connection_abandon_transaction (DbConnection *self, guint64 serial)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
   int depth = find_transaction_locked (self, serial);
 
   if (depth >= 0 && (self->abandoned_depth < 0 || depth < self->abandoned_depth))

@@ -124,7 +124,7 @@ db_dispatcher_set_free (DbDispatcherSet *self)
 DbDispatcher *
 db_dispatcher_hold (DbDispatcherSet *self, GMainContext *context)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
   DbDispatcher *dispatcher = g_hash_table_lookup (self->dispatchers, context);
 
   if (dispatcher == NULL)

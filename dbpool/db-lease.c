@@ -53,7 +53,7 @@ db_set_released_error (GError **error)
 guint64
 db_lease_begin (DbLease *self, DbAcquireFlags flags, const char *tag, gint64 now)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   g_assert (self->loan == 0 && !self->busy);
   self->loan = ++self->last_loan;
@@ -128,7 +128,7 @@ db_lease_revoke (DbLease *self)
 gboolean
 db_lease_is_current (DbLease *self, guint64 loan)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   return self->loan == loan;
 }
@@ -136,7 +136,7 @@ db_lease_is_current (DbLease *self, guint64 loan)
 DbSession *
 db_lease_enter (DbLease *self, guint64 loan, GError **error)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   if (self->loan != loan)
     {
@@ -157,7 +157,7 @@ db_lease_enter (DbLease *self, guint64 loan, GError **error)
 DbSession *
 db_lease_enter_async (DbLease *self, guint64 loan, DbTurn *turn, gboolean *queued)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   *queued = FALSE;
   if (self->loan != loan)
@@ -200,7 +200,7 @@ db_lease_leave (DbLease *self)
 char *
 db_lease_describe (DbLease *self, gint64 now)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
   double seconds = (now - self->lent_at) / (double) G_TIME_SPAN_SECOND;
 
   return g_strdup_printf ("%s, for %.1f s", self->tag != NULL ? self->tag : "untagged", seconds);

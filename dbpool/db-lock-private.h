@@ -114,7 +114,6 @@ db_cond_wait_until (DbCond *cond, DbLock *lock, gint64 until)
   return signalled;
 }
 
-/* Runs the rest of the scope with @lock held. */
 typedef DbLock DbLocker;
 
 static inline DbLocker *
@@ -131,3 +130,7 @@ db_locker_free (DbLocker *locker)
 }
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DbLocker, db_locker_free)
+
+/* Holds @lock to the end of the scope; stands among the declarations. */
+#define DB_LOCK_SCOPE(lock) \
+  G_GNUC_UNUSED g_autoptr(DbLocker) db_locker_ = db_locker_new (lock)

@@ -18,6 +18,7 @@ typedef struct _DbOperation DbOperation;
 
 struct _DbOperation
 {
+  DbTurn turn; /* first; the asynchronous form's */
   DbStatementPlan plan;
   /* Both optional. prepare() may set plan.sql, owned as own_sql; complete() is told how the run ended and may
    * change its error. Both run with the session at hand and no lock held. */
@@ -34,7 +35,6 @@ struct _DbOperation
   guint64 serial;
 
   /* the asynchronous form's */
-  DbTurn turn;
   GTask *task;
   DbSession *session; /* while it has its turn */
   DbStatementPlan abandoned;

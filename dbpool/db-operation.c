@@ -179,7 +179,7 @@ turn_cb (gpointer data)
 static void
 turn_start (DbTurn *turn, DbSession *session)
 {
-  DbOperation *self = (DbOperation *) ((char *) turn - G_STRUCT_OFFSET (DbOperation, turn));
+  DbOperation *self = (DbOperation *) turn;
   g_autoptr(GSource) source = g_idle_source_new ();
 
   self->session = session;

@@ -167,7 +167,7 @@ deadline_of (DbEngine *self, gint64 timeout, gint64 now)
 {
   if (timeout < 0)
     {
-      g_autoptr(DbLocker) locker = db_locker_new (&self->lock);
+      DB_LOCK_SCOPE (&self->lock);
 
       timeout = self->connection_timeout;
     }

@@ -27,16 +27,17 @@ void db_pool_config_get_settings (DbPoolConfig *self, DbPoolSettings *settings);
 /* A copy that remembers which properties were set by somebody. */
 DbPoolConfig *db_pool_config_copy (DbPoolConfig *self);
 
-/* Sets @property (by name, then its value as a vararg, as in g_object_set) only if nobody has set it
- * yet; a later default of the same property wins. For suggest_config. */
+/* Sets @property (by name, then its value as a vararg, as in g_object_set) only if nobody has set
+ * it yet; a later default of the same property wins. For suggest_config. */
 void db_pool_config_set_default (DbPoolConfig *self, const char *property, ...);
 
 /* What several settings say together: FALSE with DB_ERROR_CONFIGURATION when it cannot be done. */
 gboolean db_pool_config_validate (DbPoolConfig *self, GError **error);
 
-/* What @query holds for the pool (the keys that begin with "pool_") is put into @self; the rest, in its
- * order and as it was written, becomes @remaining (NULL when nothing is left). FALSE with @error when a
- * pool key is unknown, repeated or has a bad value; settings before it have then been made. */
+/* What @query holds for the pool (the keys that begin with "pool_") is put into @self; the rest, in
+ * its order and as it was written, becomes @remaining (NULL when nothing is left). FALSE with
+ * @error when a pool key is unknown, repeated or has a bad value; settings before it have then been
+ * made. */
 gboolean db_pool_config_take_uri_query (DbPoolConfig *self,
                                         const char *query,
                                         char **remaining,

@@ -27,8 +27,8 @@
  *
  * Properties may be set and read from any thread, for example by a binding of `GSettings`;
  * `notify` is emitted on the thread that sets. A value out of a property's range is refused: a
- * warning of GObject says so, and the property keeps its value. Contradictions between properties are
- * found by [ctor@Db.Pool.new].
+ * warning of GObject says so, and the property keeps its value. Contradictions between properties
+ * are found by [ctor@Db.Pool.new].
  *
  * In the query of a URI each setting has the name of its property, with underscores, behind
  * `pool_`: `postgresql://anna@db.example.org/shop?pool_max_connections=20&pool_idle_timeout=5min`.
@@ -95,20 +95,20 @@ static const struct
   [PROP_MAX_CONNECTIONS] = {"max-connections", KIND_COUNT, AT (max_connections), 1, G_MAXINT, 10},
   [PROP_CONNECTION_TIMEOUT] = {"connection-timeout", KIND_DURATION, AT (connection_timeout), 1,
                                G_MAXINT64, 30 * G_TIME_SPAN_SECOND, NULL, "forever", G_MAXINT64},
-  [PROP_IDLE_TIMEOUT]
-  = {"idle-timeout", KIND_DURATION, AT (idle_timeout), 0, G_MAXINT64, 10 * G_TIME_SPAN_MINUTE},
-  [PROP_MAX_LIFETIME]
-  = {"max-lifetime", KIND_DURATION, AT (max_lifetime), 0, G_MAXINT64, 30 * G_TIME_SPAN_MINUTE},
+  [PROP_IDLE_TIMEOUT] = {"idle-timeout", KIND_DURATION, AT (idle_timeout), 0, G_MAXINT64,
+                         10 * G_TIME_SPAN_MINUTE},
+  [PROP_MAX_LIFETIME] = {"max-lifetime", KIND_DURATION, AT (max_lifetime), 0, G_MAXINT64,
+                         30 * G_TIME_SPAN_MINUTE},
   [PROP_LIFETIME_JITTER] = {"lifetime-jitter", KIND_COUNT, AT (lifetime_jitter), 0, 50, 10},
   [PROP_MAX_USES] = {"max-uses", KIND_COUNT, AT (max_uses), 0, G_MAXUINT, 0},
   [PROP_VALIDATE_AFTER_IDLE] = {"validate-after-idle", KIND_DURATION, AT (validate_after_idle), -1,
                                 G_MAXINT64, 500 * G_TIME_SPAN_MILLISECOND, NULL, "never", -1},
-  [PROP_HAND_OFF_AFTER]
-  = {"hand-off-after", KIND_DURATION, AT (hand_off_after), 0, G_MAXINT64, G_TIME_SPAN_MILLISECOND},
-  [PROP_IDLE_ORDER]
-  = {"idle-order", KIND_CHOICE, AT (idle_order), 0, 0, DB_IDLE_ORDER_LIFO, db_idle_order_get_type},
-  [PROP_RESET_LEVEL]
-  = {"reset-level", KIND_CHOICE, AT (reset_level), 0, 0, DB_RESET_DIRTY, db_reset_level_get_type},
+  [PROP_HAND_OFF_AFTER] = {"hand-off-after", KIND_DURATION, AT (hand_off_after), 0, G_MAXINT64,
+                           G_TIME_SPAN_MILLISECOND},
+  [PROP_IDLE_ORDER] = {"idle-order", KIND_CHOICE, AT (idle_order), 0, 0, DB_IDLE_ORDER_LIFO,
+                       db_idle_order_get_type},
+  [PROP_RESET_LEVEL] = {"reset-level", KIND_CHOICE, AT (reset_level), 0, 0, DB_RESET_DIRTY,
+                        db_reset_level_get_type},
   [PROP_MAX_WAITERS] = {"max-waiters", KIND_COUNT, AT (max_waiters), 0, G_MAXUINT, 0},
   [PROP_NAME] = {"name", KIND_TEXT},
 #undef AT
@@ -220,7 +220,7 @@ static void
 db_pool_config_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
 {
   DbPoolConfig *self = DB_POOL_CONFIG (object);
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   switch (fields[id].kind)
     {
@@ -458,7 +458,7 @@ db_pool_config_new_from_uri_query (const char *query, GError **error)
 void
 db_pool_config_get_settings (DbPoolConfig *self, DbPoolSettings *settings)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   *settings = self->settings;
 }
@@ -467,7 +467,7 @@ DbPoolConfig *
 db_pool_config_copy (DbPoolConfig *self)
 {
   DbPoolConfig *copy = db_pool_config_new ();
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   copy->settings = self->settings;
   copy->name = g_strdup (self->name);
@@ -515,8 +515,8 @@ db_pool_config_validate (DbPoolConfig *self, GError **error)
     }
   /* a default that max-lifetime makes pointless does no harm; a wish that can never come true is a
    * mistake */
-  if (idle_is_wish && settings.idle_timeout > 0 && settings.max_lifetime > 0
-      && settings.idle_timeout > settings.max_lifetime)
+  if (idle_is_wish && settings.idle_timeout > 0 && settings.max_lifetime > 0 &&
+      settings.idle_timeout > settings.max_lifetime)
     {
       g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION,
                    "idle-timeout (%.6g s) is longer than max-lifetime (%.6g s), so that it never "

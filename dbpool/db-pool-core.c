@@ -76,7 +76,7 @@ db_pool_core_try (DbPoolCore *self,
                   gint64 *idle_for,
                   DbPoolEffects *fx)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
   DbTicket *head = self->queue.head != NULL ? self->queue.head->data : NULL;
   DbSlot *slot = NULL;
 
@@ -103,7 +103,7 @@ db_pool_core_try (DbPoolCore *self,
 void
 db_pool_core_refuse (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   self->stats.requests++;
   self->stats.refused++;
@@ -115,7 +115,7 @@ db_pool_core_refuse (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
 void
 db_pool_core_reject (DbPoolCore *self, DbSlot *slot, gboolean final, gint64 now, DbPoolEffects *fx)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   if (final)
     {
@@ -129,7 +129,7 @@ db_pool_core_reject (DbPoolCore *self, DbSlot *slot, gboolean final, gint64 now,
 DbTicketState
 db_pool_core_acquire (DbPoolCore *self, DbTicket *ticket, gint64 now, DbPoolEffects *fx)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   g_assert (ticket->state == DB_TICKET_NEW);
   self->stats.requests++;
@@ -163,7 +163,7 @@ db_pool_core_acquire (DbPoolCore *self, DbTicket *ticket, gint64 now, DbPoolEffe
 void
 db_pool_core_bind (DbPoolCore *self, DbTicket *ticket, DbSlot *slot, gint64 now, DbPoolEffects *fx)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   g_assert (ticket->state == DB_TICKET_NEW && !ticket->blocking);
   self->stats.requests++;
@@ -188,7 +188,7 @@ db_pool_core_look (DbPoolCore *self,
                    gint64 now,
                    DbPoolEffects *fx)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
   DbSlot *slot;
 
   g_assert (ticket->blocking);
@@ -216,7 +216,7 @@ db_pool_core_look (DbPoolCore *self,
 DbTicketState
 db_pool_core_take (DbPoolCore *self, DbTicket *ticket, gint64 now, DbPoolEffects *fx)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   if (ticket->state == DB_TICKET_GRANTED)
     {
@@ -266,7 +266,7 @@ db_pool_core_give_up (DbPoolCore *self,
                       gint64 now,
                       DbPoolEffects *fx)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   /* The first counts as a request that never got as far as the queue. */
   if (ticket->state == DB_TICKET_NEW)
@@ -292,7 +292,7 @@ db_pool_core_give_back (DbPoolCore *self,
                         gint64 now,
                         DbPoolEffects *fx)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
   DbDropReason reason;
 
   g_assert (slot->state == DB_SLOT_LENT);
@@ -331,7 +331,7 @@ choose_expiry_locked (DbPoolCore *self, gint64 now)
 void
 db_pool_core_opened (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEffects *fx)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   g_assert (slot->state == DB_SLOT_OPENING);
   slot->expires = choose_expiry_locked (self, now);
@@ -369,7 +369,7 @@ db_pool_core_open_failed (DbPoolCore *self,
                           gint64 now,
                           DbPoolEffects *fx)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   g_assert (slot->state == DB_SLOT_OPENING);
   self->stats.create_failed++;
@@ -386,7 +386,7 @@ db_pool_core_open_failed (DbPoolCore *self,
 void
 db_pool_core_checked (DbPoolCore *self, DbSlot *slot, gboolean works, gint64 now, DbPoolEffects *fx)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   g_assert (slot->state == DB_SLOT_CHECKING);
   slot->proven_at = now;
@@ -404,7 +404,7 @@ db_pool_core_reset_done (DbPoolCore *self,
                          gint64 now,
                          DbPoolEffects *fx)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   g_assert (slot->state == DB_SLOT_RESETTING);
   slot->proven_at = now;
@@ -418,7 +418,7 @@ db_pool_core_reset_done (DbPoolCore *self,
 void
 db_pool_core_closed (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEffects *fx)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   g_assert (slot->state == DB_SLOT_CLOSING);
   db_pool_core_free_slot_locked (self, slot, fx);
@@ -469,7 +469,7 @@ rearm_locked (DbPoolCore *self, DbPoolEffects *fx)
 void
 db_pool_core_tick (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   expire_tickets_locked (self, now, fx);
   close_aged_locked (self, now, fx);
@@ -480,7 +480,7 @@ db_pool_core_tick (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
 void
 db_pool_core_hung_up (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEffects *fx)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   if (slot->state == DB_SLOT_IDLE)
     db_pool_core_close_locked (self, slot, DB_DROP_BROKEN, fx);
@@ -495,7 +495,7 @@ db_pool_core_configure (DbPoolCore *self,
                         gint64 now,
                         DbPoolEffects *fx)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   self->settings = *settings;
   close_aged_locked (self, now, fx);
@@ -506,7 +506,7 @@ db_pool_core_configure (DbPoolCore *self,
 void
 db_pool_core_evict (DbPoolCore *self, gboolean all, gint64 now, DbPoolEffects *fx)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   while (self->idle.head != NULL)
     db_pool_core_close_locked (self, self->idle.head->data, DB_DROP_EVICTED, fx);
@@ -518,7 +518,7 @@ db_pool_core_evict (DbPoolCore *self, gboolean all, gint64 now, DbPoolEffects *f
 void
 db_pool_core_close (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   if (self->closed)
     return;
@@ -532,7 +532,7 @@ db_pool_core_close (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
 gint64
 db_pool_core_get_timer (DbPoolCore *self)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   return self->timer;
 }
@@ -540,7 +540,7 @@ db_pool_core_get_timer (DbPoolCore *self)
 gboolean
 db_pool_core_is_closed (DbPoolCore *self)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   return self->closed;
 }
@@ -550,7 +550,7 @@ db_pool_core_foreach_lent (DbPoolCore *self,
                            void (*func) (DbSlot *slot, gpointer data),
                            gpointer data)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   for (GList *link = self->slots.head; link != NULL; link = link->next)
     if (((DbSlot *) link->data)->state == DB_SLOT_LENT)
@@ -560,7 +560,7 @@ db_pool_core_foreach_lent (DbPoolCore *self,
 void
 db_pool_core_get_stats (DbPoolCore *self, DbPoolStats *stats)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   *stats = self->stats;
 }
@@ -568,7 +568,7 @@ db_pool_core_get_stats (DbPoolCore *self, DbPoolStats *stats)
 GError *
 db_pool_core_dup_open_error (DbPoolCore *self)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   return self->open_error != NULL ? g_error_copy (self->open_error) : NULL;
 }
@@ -576,7 +576,7 @@ db_pool_core_dup_open_error (DbPoolCore *self)
 void
 db_pool_core_validate (DbPoolCore *self, gint64 now)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
   const DbPoolStats *stats = &self->stats;
   DbTicket *head = self->queue.head != NULL ? self->queue.head->data : NULL;
   guint64 dropped = 0;

@@ -29,7 +29,7 @@ timer_cb (gpointer data)
 static void
 arm_timer (DbEngine *self)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->timer_lock);
+  DB_LOCK_SCOPE (&self->timer_lock);
 
   if (self->timer != NULL)
     db_timer_set (self->timer, db_pool_core_get_timer (self->core));
@@ -408,7 +408,7 @@ wait_for_sessions (DbEngine *self, gboolean closing, gint64 deadline, GCancellab
 static void
 closer_cancelled_cb (GCancellable *cancellable, DbEngine *self)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   db_cond_broadcast (&self->changed);
 }

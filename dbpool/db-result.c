@@ -134,7 +134,7 @@ format_cell_locked (DbResult *self, const DbCell *cell, DbValueType type)
 static const char *
 result_make_text (DbResult *self, DbColumn *column, guint row, DbValueType type)
 {
-  g_autoptr(DbLocker) locker G_GNUC_UNUSED = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   if (self->made == NULL)
     self->made = g_string_chunk_new (256);
@@ -285,7 +285,7 @@ db_result_get_n_items (GListModel *model)
 static DbRowSlot *
 result_find_slot (DbResult *self, guint position)
 {
-  g_autoptr(DbLocker) locker G_GNUC_UNUSED = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
   DbRowSlot *slot = NULL;
 
   if (self->rows != NULL)
@@ -297,7 +297,7 @@ result_find_slot (DbResult *self, guint position)
 static gboolean
 result_put_slot (DbResult *self, guint position, DbRowSlot *expected, DbRowSlot *slot)
 {
-  g_autoptr(DbLocker) locker G_GNUC_UNUSED = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   if (self->rows == NULL)
     self->rows = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) db_row_slot_unref);
@@ -310,7 +310,7 @@ result_put_slot (DbResult *self, guint position, DbRowSlot *expected, DbRowSlot 
 void
 db_result_forget_row (DbResult *self, guint position, DbRowSlot *slot)
 {
-  g_autoptr(DbLocker) locker G_GNUC_UNUSED = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   if (self->rows != NULL && g_hash_table_lookup (self->rows, GUINT_TO_POINTER (position)) == slot)
     g_hash_table_remove (self->rows, GUINT_TO_POINTER (position));

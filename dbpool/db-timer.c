@@ -73,7 +73,7 @@ db_timer_new (void (*func) (gpointer data), gpointer data, GDestroyNotify data_u
 void
 db_timer_set (DbTimer *self, gint64 when)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   if (self->freed || (self->source == NULL && when == G_MAXINT64))
     return;

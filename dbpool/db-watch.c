@@ -52,7 +52,7 @@ watch_unref (gpointer data)
 static DbWatch *
 ref_watch (guint64 number)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&the_lock);
+  DB_LOCK_SCOPE (&the_lock);
   DbWatch *watch = the_watches != NULL ? g_hash_table_lookup (the_watches, &number) : NULL;
 
   if (watch != NULL)

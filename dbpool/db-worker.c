@@ -105,7 +105,7 @@ worker_thread_stop (DbWorkerThread *worker)
 void
 db_worker_hold (void)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&the_lock);
+  DB_LOCK_SCOPE (&the_lock);
 
   n_holders++;
 }
@@ -137,7 +137,7 @@ db_worker_drop (void)
 GMainContext *
 db_worker_ref_context (void)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&the_lock);
+  DB_LOCK_SCOPE (&the_lock);
 
   g_assert (n_holders > 0);
   if (the_worker == NULL)

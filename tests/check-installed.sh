@@ -4,8 +4,8 @@
 #
 # Usage: check-installed.sh PREFIX SOURCE
 #
-# Uses dbpool as it was installed into PREFIX: compiles the C examples with nothing but
-# "pkg-config dbpool" and runs them and the Python ones, on SQLite and, where
+# Uses dbpool as it was installed into PREFIX: compiles the examples in C and Vala with nothing
+# but "pkg-config dbpool" and runs them and those in Python and JavaScript, on SQLite and, where
 # DBPOOL_TEST_POSTGRES_URI says so, on a table of pgbench. Writes PREFIX/testlog.json, which looks like
 # that of meson, one line for each example and database.
 
@@ -29,9 +29,9 @@ rm -rf "$work"
 mkdir -p "$work"
 : >"$log"
 
-# try NAME COMMAND...: runs it, and writes down what came of it.
+# try TITLE COMMAND...: runs it, and writes down what came of it.
 try() {
-  name=$1
+  title=$1
   shift
   if "$@" >"$work/output" 2>&1; then
     result=OK
@@ -39,11 +39,21 @@ try() {
     result=FAIL
     failed=1
   fi
-  printf '%-44s %s\n' "installed: $name" "$result"
+  printf '%-44s %s\n' "installed: $title" "$result"
   [ "$result" = OK ] || sed 's/^/    /' "$work/output"
-  printf '{"name": "installed: %s", "result": "%s"}\n' "$name" "$result" >>"$log"
+  printf '{"name": "installed: %s", "result": "%s"}\n' "$title" "$result" >>"$log"
 }
 
+# run_everywhere TITLE COMMAND...: tries it with the URI of each database.
+run_everywhere() {
+  program=$1
+  shift
+  for uri in $databases; do
+    try "$program on ${uri%%:*}" "$@" "$uri"
+  done
+}
+
+# shellcheck disable=SC2317 # called through try
 compile() {
   # shellcheck disable=SC2046 # words on purpose
   cc -Wall -Wextra -Werror -o "$work/$1" "$source/docs/examples/$1.c" \
@@ -64,15 +74,18 @@ fi
 for path in "$source"/docs/examples/*.c; do
   name=$(basename "$path" .c)
   try "compile $name.c" compile "$name"
-  for uri in $databases; do
-    try "$name.c on ${uri%%:*}" "$work/$name" "$uri"
-  done
+  run_everywhere "$name.c" "$work/$name"
 done
-for path in "$source"/docs/examples/read-*.py; do
-  name=$(basename "$path")
-  for uri in $databases; do
-    try "$name on ${uri%%:*}" /usr/bin/python3 "$path" "$uri"
-  done
+for path in "$source"/docs/examples/hello.py "$source"/docs/examples/read-*.py; do
+  run_everywhere "$(basename "$path")" /usr/bin/python3 "$path"
 done
+if command -v gjs >/dev/null; then
+  run_everywhere hello.js gjs -m "$source/docs/examples/hello.js"
+fi
+if command -v valac >/dev/null; then
+  try "compile hello.vala" valac --vapidir "$prefix/share/vala/vapi" --pkg dbpool -X -w \
+    -o "$work/hello-vala" "$source/docs/examples/hello.vala"
+  run_everywhere hello.vala "$work/hello-vala"
+fi
 
 exit $failed

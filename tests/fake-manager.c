@@ -39,7 +39,7 @@ make_result (gint64 value)
 static void
 woken_cb (GCancellable *cancellable, gpointer data)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&lock);
+  DB_LOCK_SCOPE (&lock);
 
   db_cond_broadcast (&cond);
 }
@@ -100,7 +100,7 @@ static gboolean
 fake_session_cancel (DbSession *session)
 {
   FakeSession *self = FAKE_SESSION (session);
-  g_autoptr(DbLocker) locker = db_locker_new (&lock);
+  DB_LOCK_SCOPE (&lock);
 
   if (!self->hangs)
     return FALSE;
@@ -112,7 +112,7 @@ fake_session_cancel (DbSession *session)
 static DbSessionState
 fake_session_get_state (DbSession *session)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&lock);
+  DB_LOCK_SCOPE (&lock);
 
   return FAKE_SESSION (session)->state;
 }
@@ -120,7 +120,7 @@ fake_session_get_state (DbSession *session)
 static gboolean
 fake_session_is_alive (DbSession *session)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&lock);
+  DB_LOCK_SCOPE (&lock);
 
   return FAKE_SESSION (session)->alive;
 }
@@ -157,7 +157,7 @@ fake_connection_get_id (DbConnection *connection)
 void
 fake_session_set_state (FakeSession *self, DbSessionState state)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&lock);
+  DB_LOCK_SCOPE (&lock);
 
   self->state = state;
 }
@@ -165,7 +165,7 @@ fake_session_set_state (FakeSession *self, DbSessionState state)
 void
 fake_session_set_alive (FakeSession *self, gboolean alive)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&lock);
+  DB_LOCK_SCOPE (&lock);
 
   self->alive = alive;
 }
@@ -173,7 +173,7 @@ fake_session_set_alive (FakeSession *self, gboolean alive)
 void
 fake_session_let_go (FakeSession *self)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&lock);
+  DB_LOCK_SCOPE (&lock);
 
   self->let_go = TRUE;
   db_cond_broadcast (&cond);
@@ -182,7 +182,7 @@ fake_session_let_go (FakeSession *self)
 void
 fake_session_await_hang (FakeSession *self)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&lock);
+  DB_LOCK_SCOPE (&lock);
 
   while (!self->hangs)
     db_cond_wait (&cond, &lock);
@@ -208,7 +208,7 @@ static DbSession *
 fake_manager_open_session (DbConnectionManager *manager, GCancellable *cancellable, GError **error)
 {
   FakeManager *self = FAKE_MANAGER (manager);
-  g_autoptr(DbLocker) locker = db_locker_new (&lock);
+  DB_LOCK_SCOPE (&lock);
   FakeSession *session;
 
   self->ledger.opens++;
@@ -239,7 +239,7 @@ fake_manager_check_session (DbConnectionManager *manager,
                             GError **error)
 {
   FakeManager *self = FAKE_MANAGER (manager);
-  g_autoptr(DbLocker) locker = db_locker_new (&lock);
+  DB_LOCK_SCOPE (&lock);
 
   self->ledger.checks++;
   return !self->checks_fail;
@@ -253,7 +253,7 @@ fake_manager_reset_session (DbConnectionManager *manager,
                             GError **error)
 {
   FakeManager *self = FAKE_MANAGER (manager);
-  g_autoptr(DbLocker) locker = db_locker_new (&lock);
+  DB_LOCK_SCOPE (&lock);
 
   self->ledger.resets++;
   if (!self->resets_fail)
@@ -265,7 +265,7 @@ static void
 fake_manager_close_session (DbConnectionManager *manager, DbSession *session)
 {
   FakeManager *self = FAKE_MANAGER (manager);
-  g_autoptr(DbLocker) locker = db_locker_new (&lock);
+  DB_LOCK_SCOPE (&lock);
 
   self->ledger.closes++;
   while (self->closes_hang)
@@ -315,7 +315,7 @@ fake_manager_new (void)
 FakeLedger
 fake_manager_get_ledger (FakeManager *self)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&lock);
+  DB_LOCK_SCOPE (&lock);
 
   return self->ledger;
 }
@@ -323,7 +323,7 @@ fake_manager_get_ledger (FakeManager *self)
 void
 fake_manager_fail_opens (FakeManager *self, guint n, const GError *error)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&lock);
+  DB_LOCK_SCOPE (&lock);
 
   self->n_failures = n;
   g_clear_error (&self->failure);
@@ -333,7 +333,7 @@ fake_manager_fail_opens (FakeManager *self, guint n, const GError *error)
 void
 fake_manager_hang_opens (FakeManager *self, gboolean hangs)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&lock);
+  DB_LOCK_SCOPE (&lock);
 
   self->opens_hang = hangs;
   db_cond_broadcast (&cond);
@@ -342,7 +342,7 @@ fake_manager_hang_opens (FakeManager *self, gboolean hangs)
 void
 fake_manager_hang_closes (FakeManager *self, gboolean hangs)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&lock);
+  DB_LOCK_SCOPE (&lock);
 
   self->closes_hang = hangs;
   db_cond_broadcast (&cond);
@@ -351,7 +351,7 @@ fake_manager_hang_closes (FakeManager *self, gboolean hangs)
 void
 fake_manager_fail_checks (FakeManager *self, gboolean fail)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&lock);
+  DB_LOCK_SCOPE (&lock);
 
   self->checks_fail = fail;
 }
@@ -359,7 +359,7 @@ fake_manager_fail_checks (FakeManager *self, gboolean fail)
 void
 fake_manager_fail_resets (FakeManager *self, gboolean fail)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&lock);
+  DB_LOCK_SCOPE (&lock);
 
   self->resets_fail = fail;
 }
@@ -367,7 +367,7 @@ fake_manager_fail_resets (FakeManager *self, gboolean fail)
 void
 fake_manager_await_opens (FakeManager *self, guint n)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&lock);
+  DB_LOCK_SCOPE (&lock);
 
   while (self->ledger.opens < n)
     db_cond_wait (&cond, &lock);

@@ -79,10 +79,10 @@ test_properties (void)
   DbResetLevel level;
   g_autofree char *name = NULL;
 
-  config
-    = g_object_new (DB_TYPE_POOL_CONFIG, "min-connections", 2u, "max-connections", 4u,
-                    "connection-timeout", G_MAXINT64, "reset-level", DB_RESET_CLEAN, "max-uses",
-                    G_MAXUINT, "validate-after-idle", (gint64) -1, "name", "shop", NULL);
+  config =
+    g_object_new (DB_TYPE_POOL_CONFIG, "min-connections", 2u, "max-connections", 4u,
+                  "connection-timeout", G_MAXINT64, "reset-level", DB_RESET_CLEAN, "max-uses",
+                  G_MAXUINT, "validate-after-idle", (gint64) -1, "name", "shop", NULL);
   g_object_get (config, "min-connections", &min, "connection-timeout", &timeout, "reset-level",
                 &level, "max-uses", &uses, "name", &name, NULL);
   g_assert_cmpuint (min, ==, 2);

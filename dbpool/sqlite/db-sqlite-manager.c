@@ -100,7 +100,7 @@ is_memory_path (const char *path)
 static gboolean
 is_in_memory (DbSqliteManager *self)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   return is_memory_path (self->path);
 }
@@ -135,7 +135,7 @@ freeze_settings_locked (DbSqliteManager *self, GError **error)
 static gboolean
 freeze_settings (DbSqliteManager *self, GError **error)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   return freeze_settings_locked (self, error);
 }
@@ -162,7 +162,7 @@ drop_anchor (DbSqliteManager *self, GError **error)
 static gboolean
 was_opened (DbSqliteManager *self)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   return self->restore != NULL;
 }
@@ -198,7 +198,7 @@ db_sqlite_manager_open_session (DbConnectionManager *manager,
 
   if (!was_opened (self))
     {
-      g_autoptr (DbLocker) locker = db_locker_new (&self->open_lock);
+      DB_LOCK_SCOPE (&self->open_lock);
 
       if (!was_opened (self))
         return open_first_session (self, cancellable, error);
@@ -290,7 +290,7 @@ static char *
 db_sqlite_manager_describe (DbConnectionManager *manager)
 {
   DbSqliteManager *self = DB_SQLITE_MANAGER (manager);
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   if (self->settings != NULL)
     return g_strdup (self->settings->description);
@@ -319,7 +319,7 @@ static void
 db_sqlite_manager_get_property (GObject *object, guint prop_id, GValue *value, GParamSpec *pspec)
 {
   DbSqliteManager *self = DB_SQLITE_MANAGER (object);
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   switch ((DbSqliteManagerProperty) prop_id)
     {

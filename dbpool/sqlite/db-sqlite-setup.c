@@ -246,7 +246,7 @@ check_existing_file (const DbSqliteSettings *settings, const struct stat *info, 
 static gboolean
 provide_file (const DbSqliteSettings *settings, gboolean *is_new, GError **error)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&db_sqlite_file_lock);
+  DB_LOCK_SCOPE (&db_sqlite_file_lock);
   struct stat info;
   int fd;
 

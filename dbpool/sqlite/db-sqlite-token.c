@@ -75,7 +75,7 @@ db_sqlite_waker_unref (DbSqliteWaker *self)
 void
 db_sqlite_waker_wake (DbSqliteWaker *self)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   self->woken = TRUE;
   db_cond_signal (&self->cond);
@@ -85,7 +85,7 @@ db_sqlite_waker_wake (DbSqliteWaker *self)
 gboolean
 db_sqlite_waker_wait_until (DbSqliteWaker *self, gint64 until)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
   gboolean woken;
 
   while (!self->woken && db_cond_wait_until (&self->cond, &self->lock, until))
@@ -120,7 +120,7 @@ DbSqliteToken *
 db_sqlite_token_get (const char *key)
 {
   watch_forks ();
-  g_autoptr (DbLocker) locker = db_locker_new (&registry_lock);
+  DB_LOCK_SCOPE (&registry_lock);
   DbSqliteToken *self;
 
   if (registry == NULL)
@@ -143,7 +143,7 @@ db_sqlite_token_get (const char *key)
 void
 db_sqlite_token_unref (DbSqliteToken *self)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&registry_lock);
+  DB_LOCK_SCOPE (&registry_lock);
 
   if (--self->refs > 0)
     return;
@@ -173,7 +173,7 @@ wake_sleepers_locked (DbSqliteToken *self)
 gboolean
 db_sqlite_token_try_take (DbSqliteToken *self, DbSqliteTicket *ticket)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   /* A holder always hands over to the queue, so a free token has none. */
   if (self->holder != NULL)
@@ -185,7 +185,7 @@ db_sqlite_token_try_take (DbSqliteToken *self, DbSqliteTicket *ticket)
 gboolean
 db_sqlite_token_request (DbSqliteToken *self, DbSqliteTicket *ticket)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   if (self->holder == NULL)
     {
@@ -207,7 +207,7 @@ db_sqlite_ticket_is_granted (DbSqliteTicket *ticket)
 gboolean
 db_sqlite_token_end_wait (DbSqliteToken *self, DbSqliteTicket *ticket)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
 
   if (self->holder == ticket)
     return TRUE;
@@ -218,7 +218,7 @@ db_sqlite_token_end_wait (DbSqliteToken *self, DbSqliteTicket *ticket)
 void
 db_sqlite_token_give (DbSqliteToken *self, DbSqliteTicket *ticket)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
   GList *head;
 
   g_assert (self->holder == ticket);
@@ -238,7 +238,7 @@ db_sqlite_token_give (DbSqliteToken *self, DbSqliteTicket *ticket)
 char *
 db_sqlite_token_describe_holder (DbSqliteToken *self)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+  DB_LOCK_SCOPE (&self->lock);
   g_autoptr (GString) text = NULL;
 
   if (self->holder == NULL)

@@ -28,13 +28,13 @@ static const char *const definitions[] = {
 };
 
 static gboolean
-drop_tables (DbConnection *connection, GError **error)
+drop_tables (DbConnection *connection, GCancellable *cancellable, GError **error)
 {
   for (gsize i = 0; i < G_N_ELEMENTS (tables); i++)
     {
       g_autofree char *sql = g_strconcat ("DROP TABLE IF EXISTS ", tables[i], NULL);
 
-      if (db_connection_execute (connection, sql, NULL, NULL, error) < 0)
+      if (db_connection_execute (connection, sql, NULL, cancellable, error) < 0)
         return FALSE;
     }
   return TRUE;
@@ -98,7 +98,7 @@ bench_create_tables (Bench *self, GError **error)
                                      self->interrupted, error);
   if (transaction == NULL)
     return FALSE;
-  if ((self->replace && !drop_tables (connection, error)) ||
+  if ((self->replace && !drop_tables (connection, self->interrupted, error)) ||
       !create_tables (self, connection, error) || !fill_tables (self, connection, error))
     {
       db_transaction_rollback (transaction, NULL, NULL);
@@ -110,9 +110,9 @@ bench_create_tables (Bench *self, GError **error)
 gboolean
 bench_drop_tables (Bench *self, GError **error)
 {
-  g_autoptr (DbConnection) connection = db_pool_acquire (self->pool, NULL, error);
+  g_autoptr (DbConnection) connection = db_pool_acquire (self->pool, self->abandoned, error);
 
-  return connection != NULL && drop_tables (connection, error);
+  return connection != NULL && drop_tables (connection, self->abandoned, error);
 }
 
 char *
@@ -129,7 +129,7 @@ bench_audit (Bench *self, gint64 n_transfers, gint64 *sum, GError **error)
                    "CAST((SELECT sum(bbalance) FROM dbpool_bench_branches) AS BIGINT), "
                    "CAST((SELECT coalesce(sum(amount), 0) FROM dbpool_bench_history) AS BIGINT), "
                    "CAST((SELECT count(*) FROM dbpool_bench_history) AS BIGINT)",
-                   NULL, NULL, error);
+                   NULL, self->abandoned, error);
   if (result == NULL)
     return NULL;
   *sum = db_result_get_int64 (result, 0, 0);

@@ -3,7 +3,8 @@
 
 /* "dbpool bench": the command line, the conductor, and the main loop with its signals. Whatever
  * happens, the conductor goes on to the end, so that the tables are dropped: the first signal only
- * stops the clients, the second one also what they are doing. */
+ * stops the clients, the second one also what they are doing, and only the third leaves the tables
+ * behind. */
 
 #include "config.h"
 
@@ -222,6 +223,8 @@ take_signal (Bench *self, int number)
   self->signal = number;
   db_lock_unlock (&self->lock);
   stop (self);
+  if (g_cancellable_is_cancelled (self->aborted))
+    g_cancellable_cancel (self->abandoned);
   if (g_cancellable_is_cancelled (self->interrupted))
     g_cancellable_cancel (self->aborted);
   g_cancellable_cancel (self->interrupted);
@@ -358,6 +361,7 @@ run_bench (Bench *self, guint pool_size)
   self->progress = self->format == TOOL_FORMAT_TABLE && tool_has_colour (stderr);
   self->interrupted = g_cancellable_new ();
   self->aborted = g_cancellable_new ();
+  self->abandoned = g_cancellable_new ();
   db_lock_init (&self->lock);
   db_cond_init (&self->cond);
 
@@ -370,6 +374,7 @@ run_bench (Bench *self, guint pool_size)
   g_clear_object (&self->pool);
   g_object_unref (self->interrupted);
   g_object_unref (self->aborted);
+  g_object_unref (self->abandoned);
   g_free (self->database);
   db_lock_clear (&self->lock);
   db_cond_clear (&self->cond);
@@ -403,9 +408,11 @@ tool_bench (int argc, char **argv)
         "  async     as transfer, by asynchronous calls on one thread\n"
         "  overhead  the rate of SELECT 1 with and without the pool\n"
         "\n"
-        "The tables are called dbpool_bench_* and are dropped at the end, also after an\n"
-        "interruption. \"wait\" is the time until a connection was had, \"total\" that until it\n"
-        "was given back. Without a URI, DATABASE_URL is taken.\n"
+        "The tables are called dbpool_bench_* and are dropped at the end. An interruption ends "
+        "the\n"
+        "work early; a second one cancels the statements that run, a third leaves the tables.\n"
+        "\"wait\" is the time until a connection was had, \"total\" that until it was given back.\n"
+        "Without a URI, DATABASE_URL is taken.\n"
         "\n"
         "Exit status: 0 success, 1 errors or money lost, 2 wrong usage, 128 and the number of\n"
         "the signal after an interruption.\n",

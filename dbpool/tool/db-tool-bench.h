@@ -44,6 +44,7 @@ typedef struct
 
   GCancellable *interrupted; /* the first signal: no new work */
   GCancellable *aborted;     /* the second: not even what is running */
+  GCancellable *abandoned;   /* the third: not even the tables are dropped */
 
   /* atomic */
   int stop;    /* no new transaction is begun */

@@ -330,7 +330,7 @@ static gpointer
 cancel_thread (gpointer data)
 {
   Canceller *canceller = data;
-  g_autoptr (DbLocker) locker = db_locker_new (&canceller->lock);
+  DB_LOCK_SCOPE (&canceller->lock);
 
   for (;;)
     {
@@ -570,7 +570,7 @@ typedef struct
 static DbSession *
 borrow (Crowd *crowd)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&crowd->lock);
+  DB_LOCK_SCOPE (&crowd->lock);
 
   while (crowd->n_idle == 0)
     db_cond_wait (&crowd->cond, &crowd->lock);
@@ -580,7 +580,7 @@ borrow (Crowd *crowd)
 static void
 give_back (Crowd *crowd, DbSession *session, int committed, int lost)
 {
-  g_autoptr (DbLocker) locker = db_locker_new (&crowd->lock);
+  DB_LOCK_SCOPE (&crowd->lock);
 
   crowd->idle[crowd->n_idle++] = session;
   crowd->n_committed += committed;
