@@ -15,8 +15,8 @@
  * Knows how to open, check, reset and close sessions of one kind of database.
  *
  * dbpool has [class@Db.PostgresManager] and [class@Db.SqliteManager]; an application may write
- * another one, in any language. Its functions block, are called on dbpool's threads (or on the thread
- * of a blocking acquire), and may run at the same time for different sessions.
+ * another one, in any language. Its functions block, are called on dbpool's threads (or on the
+ * thread of a blocking acquire), and may run at the same time for different sessions.
  *
  * Since: 1.0
  */
@@ -32,12 +32,8 @@ static void
 ensure_error (DbConnectionManager *self, const char *function, GError **error)
 {
   if (error != NULL && *error == NULL)
-    g_set_error (error,
-                 DB_ERROR,
-                 DB_ERROR_FAILED,
-                 "%s.%s failed without an error",
-                 G_OBJECT_TYPE_NAME (self),
-                 function);
+    g_set_error (error, DB_ERROR, DB_ERROR_FAILED, "%s.%s failed without an error",
+                 G_OBJECT_TYPE_NAME (self), function);
 }
 
 /**
@@ -48,8 +44,8 @@ ensure_error (DbConnectionManager *self, const char *function, GError **error)
  *
  * Opens a session. Blocks, may be called from any thread.
  *
- * An error for which [func@Db.Error.is_transient] is %TRUE makes the pool try again later; any other
- * one is final for those who wait.
+ * An error for which [func@Db.Error.is_transient] is %TRUE makes the pool try again later; any
+ * other one is final for those who wait.
  *
  * Returns: (transfer full): a session
  *
@@ -60,7 +56,7 @@ db_connection_manager_open_session (DbConnectionManager *self,
                                     GCancellable *cancellable,
                                     GError **error)
 {
-  g_autoptr(GError) local_error = NULL;
+  g_autoptr (GError) local_error = NULL;
   DbSession *session;
 
   g_return_val_if_fail (DB_IS_CONNECTION_MANAGER (self), NULL);
@@ -94,7 +90,7 @@ db_connection_manager_check_session (DbConnectionManager *self,
                                      GError **error)
 {
   DbConnectionManagerInterface *iface;
-  g_autoptr(GError) local_error = NULL;
+  g_autoptr (GError) local_error = NULL;
 
   g_return_val_if_fail (DB_IS_CONNECTION_MANAGER (self), FALSE);
   g_return_val_if_fail (DB_IS_SESSION (session), FALSE);
@@ -117,8 +113,8 @@ db_connection_manager_check_session (DbConnectionManager *self,
  * @cancellable: (nullable): a cancellable
  * @error: return location for an error
  *
- * Leaves any transaction and makes a session fit for its next borrower. Blocks, may be called from any
- * thread.
+ * Leaves any transaction and makes a session fit for its next borrower. Blocks, may be called from
+ * any thread.
  *
  * Returns: %FALSE if the session is of no more use
  *
@@ -132,7 +128,7 @@ db_connection_manager_reset_session (DbConnectionManager *self,
                                      GError **error)
 {
   DbConnectionManagerInterface *iface;
-  g_autoptr(GError) local_error = NULL;
+  g_autoptr (GError) local_error = NULL;
 
   g_return_val_if_fail (DB_IS_CONNECTION_MANAGER (self), FALSE);
   g_return_val_if_fail (DB_IS_SESSION (session), FALSE);
@@ -191,8 +187,8 @@ db_connection_manager_suggest_config (DbConnectionManager *self, DbPoolConfig *c
  * db_connection_manager_describe:
  * @self: a manager
  *
- * Describes the database for texts that people read, without any secret. May be called from any thread
- * and does not block.
+ * Describes the database for texts that people read, without any secret. May be called from any
+ * thread and does not block.
  *
  * Returns: (transfer full): for example `"postgresql://anna@db.example.org/shop"`
  *

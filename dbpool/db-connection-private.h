@@ -12,11 +12,12 @@ DbConnection *db_connection_new (DbLease *lease, guint64 loan);
 DbLease *db_connection_get_lease (DbConnection *self);
 guint64 db_connection_get_loan (DbConnection *self);
 
-/* The open transactions of a connection, outermost first, by serial number. Used by whoever has the session,
- * but for abandon(), which may come from any thread.
+/* The open transactions of a connection, outermost first, by serial number. Used by whoever has the
+ * session, but for abandon(), which may come from any thread.
  *
- * A guard that is dropped while open marks its transaction as abandoned, and does no I/O: the ROLLBACK goes in
- * front of the next statement, or the reset does it when the connection is returned. */
+ * A guard that is dropped while open marks its transaction as abandoned, and does no I/O: the
+ * ROLLBACK goes in front of the next statement, or the reset does it when the connection is
+ * returned. */
 guint db_connection_get_depth (DbConnection *self);
 guint64 db_connection_push_transaction (DbConnection *self);
 /* The depth at which @serial stands, or -1 if it has ended. */

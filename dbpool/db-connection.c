@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* The handle on a loan. It holds the lease and the number of its loan, and every call goes through the
- * lease, which knows whether that loan is still the current one; so a handle needs no state of its own to be
- * inert after its release. What it has besides are the transactions that are open on it. Its lock protects
- * those, and is never held while anything else runs. */
+/* The handle on a loan. It holds the lease and the number of its loan, and every call goes through
+ * the lease, which knows whether that loan is still the current one; so a handle needs no state of
+ * its own to be inert after its release. What it has besides are the transactions that are open on
+ * it. Its lock protects those, and is never held while anything else runs. */
 
 #include "config.h"
 
@@ -18,17 +18,18 @@
  * A database session on loan from a [class@Db.Pool].
  *
  * A connection is borrowed with [method@Db.Pool.acquire] and is on loan until
- * [method@Db.Connection.release] or until its last reference is dropped, whichever comes first. Neither
- * blocks. After that the handle is inert: every call fails with `DB_ERROR_RELEASED`, and nothing done to it
- * can reach whoever borrows the session next. In languages with a garbage collector, release explicitly (in
- * Python, use `with`).
+ * [method@Db.Connection.release] or until its last reference is dropped, whichever comes first.
+ * Neither blocks. After that the handle is inert: every call fails with `DB_ERROR_RELEASED`, and
+ * nothing done to it can reach whoever borrows the session next. In languages with a garbage
+ * collector, release explicitly (in Python, use `with`).
  *
- * Parameters are written `$1`, `$2` and so on, on every database, and are given as a tuple #GVariant, one
- * member for each (`(xs)` for a number and a text; `m` types for what may be NULL), or as a
- * [struct@Db.Params].
+ * Parameters are written `$1`, `$2` and so on, on every database, and are given as a tuple
+ * #GVariant, one member for each (`(xs)` for a number and a text; `m` types for what may be NULL),
+ * or as a [struct@Db.Params].
  *
- * A connection may be used from any thread, by one operation at a time: an asynchronous call made while
- * another one is in flight waits its turn, in call order, and a blocking one fails with `G_IO_ERROR_PENDING`.
+ * A connection may be used from any thread, by one operation at a time: an asynchronous call made
+ * while another one is in flight waits its turn, in call order, and a blocking one fails with
+ * `G_IO_ERROR_PENDING`.
  *
  * Since: 1.0
  */
@@ -189,8 +190,7 @@ db_connection_format_rollback (guint depth)
 {
   if (depth == 0)
     return g_strdup ("ROLLBACK");
-  return g_strdup_printf ("ROLLBACK TO SAVEPOINT dbpool_%u; RELEASE SAVEPOINT dbpool_%u",
-                          depth,
+  return g_strdup_printf ("ROLLBACK TO SAVEPOINT dbpool_%u; RELEASE SAVEPOINT dbpool_%u", depth,
                           depth);
 }
 
@@ -202,10 +202,10 @@ db_connection_format_rollback (guint depth)
  *
  * Gives the connection back to its pool, whatever other references to it exist.
  *
- * Never blocks: a transaction that is still open is rolled back, and a session that was changed is reset, on
- * dbpool's own threads before anybody else gets it. If an operation is in flight the session goes back when
- * that has ended; asynchronous ones that wait their turn fail with `DB_ERROR_RELEASED`. Releasing again does
- * nothing. May be called from any thread.
+ * Never blocks: a transaction that is still open is rolled back, and a session that was changed is
+ * reset, on dbpool's own threads before anybody else gets it. If an operation is in flight the
+ * session goes back when that has ended; asynchronous ones that wait their turn fail with
+ * `DB_ERROR_RELEASED`. Releasing again does nothing. May be called from any thread.
  *
  * Since: 1.0
  */
@@ -268,9 +268,9 @@ run_now (DbConnection *self,
          GCancellable *cancellable,
          GError **error)
 {
-  DbOperation operation = { .plan = { sql, params != NULL ? params : own_params, flags, 0 },
-                            .own_params = own_params,
-                            .connection = self };
+  DbOperation operation = {.plan = {sql, params != NULL ? params : own_params, flags, 0},
+                           .own_params = own_params,
+                           .connection = self};
 
   return db_operation_run (&operation, cancellable, error);
 }
@@ -337,9 +337,9 @@ new_task (DbConnection *self,
  *
  * Runs a statement and gets its rows.
  *
- * Blocks. May be called from any thread; fails with `G_IO_ERROR_PENDING` if another operation is in flight.
- * The result is independent of the connection. Errors of the database come as `DB_ERROR_QUERY`,
- * `DB_ERROR_CONSTRAINT` and so on, with its code at the end of the text.
+ * Blocks. May be called from any thread; fails with `G_IO_ERROR_PENDING` if another operation is in
+ * flight. The result is independent of the connection. Errors of the database come as
+ * `DB_ERROR_QUERY`, `DB_ERROR_CONSTRAINT` and so on, with its code at the end of the text.
  *
  * Returns: (transfer full): the result
  *
@@ -371,7 +371,8 @@ db_connection_query (DbConnection *self,
  * @callback: (scope async): called in the thread-default context of the caller
  * @user_data: data for @callback
  *
- * The asynchronous form of [method@Db.Connection.query]. Waits its turn if another operation is in flight.
+ * The asynchronous form of [method@Db.Connection.query]. Waits its turn if another operation is in
+ * flight.
  *
  * Since: 1.0
  */
@@ -390,12 +391,8 @@ db_connection_query_async (DbConnection *self,
   g_return_if_fail (DB_IS_CONNECTION (self));
   g_return_if_fail (sql != NULL);
 
-  task = new_task (self,
-                   db_connection_query_async,
-                   "[dbpool] query",
-                   cancellable,
-                   callback,
-                   user_data);
+  task =
+    new_task (self, db_connection_query_async, "[dbpool] query", cancellable, callback, user_data);
   if (convert (params, &converted, &error))
     {
       run_later (self, sql, converted, DB_STATEMENT_NONE, task);
@@ -449,7 +446,7 @@ db_connection_execute (DbConnection *self,
                        GCancellable *cancellable,
                        GError **error)
 {
-  g_autoptr(DbResult) result = db_connection_query (self, sql, params, cancellable, error);
+  g_autoptr (DbResult) result = db_connection_query (self, sql, params, cancellable, error);
 
   return count_rows (result);
 }
@@ -463,7 +460,8 @@ db_connection_execute (DbConnection *self,
  * @callback: (scope async): called in the thread-default context of the caller
  * @user_data: data for @callback
  *
- * The asynchronous form of [method@Db.Connection.execute]. Waits its turn if another operation is in flight.
+ * The asynchronous form of [method@Db.Connection.execute]. Waits its turn if another operation is
+ * in flight.
  *
  * Since: 1.0
  */
@@ -493,7 +491,7 @@ db_connection_execute_async (DbConnection *self,
 gint64
 db_connection_execute_finish (DbConnection *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr(DbResult) rows = db_connection_query_finish (self, result, error);
+  g_autoptr (DbResult) rows = db_connection_query_finish (self, result, error);
 
   return count_rows (rows);
 }
@@ -553,11 +551,7 @@ db_connection_query_params_async (DbConnection *self,
   g_return_if_fail (DB_IS_CONNECTION (self));
   g_return_if_fail (sql != NULL);
 
-  task = new_task (self,
-                   db_connection_query_params_async,
-                   "[dbpool] query",
-                   cancellable,
-                   callback,
+  task = new_task (self, db_connection_query_params_async, "[dbpool] query", cancellable, callback,
                    user_data);
   run_later (self, sql, params != NULL ? db_params_copy (params) : NULL, DB_STATEMENT_NONE, task);
 }
@@ -601,7 +595,7 @@ db_connection_execute_params (DbConnection *self,
                               GCancellable *cancellable,
                               GError **error)
 {
-  g_autoptr(DbResult) result = db_connection_query_params (self, sql, params, cancellable, error);
+  g_autoptr (DbResult) result = db_connection_query_params (self, sql, params, cancellable, error);
 
   return count_rows (result);
 }
@@ -669,7 +663,7 @@ db_connection_execute_script (DbConnection *self,
                               GCancellable *cancellable,
                               GError **error)
 {
-  g_autoptr(DbResult) result = NULL;
+  g_autoptr (DbResult) result = NULL;
 
   g_return_val_if_fail (DB_IS_CONNECTION (self), FALSE);
   g_return_val_if_fail (sql != NULL, FALSE);
@@ -702,12 +696,8 @@ db_connection_execute_script_async (DbConnection *self,
   g_return_if_fail (DB_IS_CONNECTION (self));
   g_return_if_fail (sql != NULL);
 
-  task = new_task (self,
-                   db_connection_execute_script_async,
-                   "[dbpool] script",
-                   cancellable,
-                   callback,
-                   user_data);
+  task = new_task (self, db_connection_execute_script_async, "[dbpool] script", cancellable,
+                   callback, user_data);
   run_later (self, sql, NULL, DB_STATEMENT_SCRIPT, task);
 }
 
@@ -726,7 +716,7 @@ db_connection_execute_script_async (DbConnection *self,
 gboolean
 db_connection_execute_script_finish (DbConnection *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr(DbResult) rows = db_connection_query_finish (self, result, error);
+  g_autoptr (DbResult) rows = db_connection_query_finish (self, result, error);
 
   return rows != NULL;
 }

@@ -3,10 +3,10 @@
 
 /* Brings decided tickets to the main contexts of their callers.
  *
- * One source for each context, whatever the number of tickets: a source for each waiter would make every
- * iteration of the caller's loop as slow as there are waiters. A source that is dispatched takes what is
- * ready at that moment; what its callbacks add waits for the next iteration, so that chained acquires
- * neither nest nor starve other sources. */
+ * One source for each context, whatever the number of tickets: a source for each waiter would make
+ * every iteration of the caller's loop as slow as there are waiters. A source that is dispatched
+ * takes what is ready at that moment; what its callbacks add waits for the next iteration, so that
+ * chained acquires neither nest nor starve other sources. */
 
 #pragma once
 
@@ -19,8 +19,8 @@ typedef struct _DbDispatcherSet DbDispatcherSet;
 DbDispatcherSet *db_dispatcher_set_new (GFunc func, gpointer user_data);
 void db_dispatcher_set_free (DbDispatcherSet *self); /* nothing is held or ready */
 
-/* The dispatcher of @context, held until db_dispatcher_drop(). The last drop ends its source, but for
- * that of the default main context, which stays. */
+/* The dispatcher of @context, held until db_dispatcher_drop(). The last drop ends its source, but
+ * for that of the default main context, which stays. */
 DbDispatcher *db_dispatcher_hold (DbDispatcherSet *self, GMainContext *context);
 void db_dispatcher_drop (DbDispatcherSet *self, DbDispatcher *dispatcher);
 

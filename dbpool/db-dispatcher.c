@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* The completion sources; see the private header. Two locks, never held together with another: the set's
- * for its table, and a dispatcher's for its queue. */
+/* The completion sources; see the private header. Two locks, never held together with another: the
+ * set's for its table, and a dispatcher's for its queue. */
 
 #include "config.h"
 
@@ -53,10 +53,10 @@ unused_cb (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
-static GSourceFuncs dispatcher_funcs = { NULL, NULL, dispatch, NULL, NULL, NULL };
+static GSourceFuncs dispatcher_funcs = {NULL, NULL, dispatch, NULL, NULL, NULL};
 
-/* Destroying a source releases its callback data when no dispatch is under way, so the dispatcher lives
- * as long as its source may run. */
+/* Destroying a source releases its callback data when no dispatch is under way, so the dispatcher
+ * lives as long as its source may run. */
 static void
 dispatcher_free (gpointer data)
 {

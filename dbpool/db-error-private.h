@@ -3,14 +3,15 @@
 
 /* Translation of the databases' error codes into DbError: one table for SQLSTATE, one for SQLite's
  * extended result codes. Every error that comes from a database is made here, so that its text ends
- * in the code (" [SQLSTATE 23505]", " [SQLite 2067]"): bindings rebuild errors from domain, code and
- * text, and nothing else survives them. */
+ * in the code (" [SQLSTATE 23505]", " [SQLite 2067]"): bindings rebuild errors from domain, code
+ * and text, and nothing else survives them. */
 
 #pragma once
 
 #include "db-error.h"
 
-/* @sqlstate: five characters, or NULL or "" where the server gave none (then DB_ERROR_CONNECTION). */
+/* @sqlstate: five characters, or NULL or "" where the server gave none (then DB_ERROR_CONNECTION).
+ */
 GError *db_error_new_sqlstate (const char *sqlstate, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 /* @rc: an extended result code of sqlite3. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* The error domain, and the translation of the databases' codes into it: one table for SQLSTATE, one
- * for SQLite. The code of the database stands at the end of the text, because bindings rebuild errors
- * from domain, code and text alone; db_error_get_sqlstate() reads it from there, in one way for all. */
+/* The error domain, and the translation of the databases' codes into it: one table for SQLSTATE,
+ * one for SQLite. The code of the database stands at the end of the text, because bindings rebuild
+ * errors from domain, code and text alone; db_error_get_sqlstate() reads it from there, in one way
+ * for all. */
 
 #include "config.h"
 
@@ -20,7 +21,7 @@
  *
  * Since: 1.0
  */
-G_DEFINE_QUARK (db-error-quark, db_error)
+G_DEFINE_QUARK (db - error - quark, db_error)
 
 G_DEFINE_ENUM_TYPE (DbError,
                     db_error,
@@ -53,30 +54,30 @@ static const struct
   const char *prefix;
   DbError code;
 } sqlstates[] = {
-  { "08", DB_ERROR_CONNECTION },
-  { "0A", DB_ERROR_NOT_SUPPORTED },
-  { "22", DB_ERROR_TYPE },
-  { "23", DB_ERROR_CONSTRAINT },
-  { "25006", DB_ERROR_READ_ONLY },
-  { "28", DB_ERROR_AUTHENTICATION },
-  { "3D000", DB_ERROR_CONFIGURATION },
-  { "40001", DB_ERROR_SERIALIZATION },
-  { "40P01", DB_ERROR_SERIALIZATION },
-  { "40002", DB_ERROR_CONSTRAINT },
-  { "42804", DB_ERROR_TYPE },
-  { "42846", DB_ERROR_TYPE },
-  { "53", DB_ERROR_LIMIT },
-  { "53300", DB_ERROR_CONNECTION },
-  { "54", DB_ERROR_LIMIT },
-  { "55P03", DB_ERROR_BUSY },
-  { "57014", DB_ERROR_TIMEOUT },
-  { "57P01", DB_ERROR_CONNECTION },
-  { "57P02", DB_ERROR_CONNECTION },
-  { "57P03", DB_ERROR_CONNECTION },
-  { "57P04", DB_ERROR_CONNECTION },
-  { "57P05", DB_ERROR_CONNECTION },
-  { "58", DB_ERROR_CONNECTION },
-  { "F0", DB_ERROR_CONFIGURATION },
+  {"08", DB_ERROR_CONNECTION},
+  {"0A", DB_ERROR_NOT_SUPPORTED},
+  {"22", DB_ERROR_TYPE},
+  {"23", DB_ERROR_CONSTRAINT},
+  {"25006", DB_ERROR_READ_ONLY},
+  {"28", DB_ERROR_AUTHENTICATION},
+  {"3D000", DB_ERROR_CONFIGURATION},
+  {"40001", DB_ERROR_SERIALIZATION},
+  {"40P01", DB_ERROR_SERIALIZATION},
+  {"40002", DB_ERROR_CONSTRAINT},
+  {"42804", DB_ERROR_TYPE},
+  {"42846", DB_ERROR_TYPE},
+  {"53", DB_ERROR_LIMIT},
+  {"53300", DB_ERROR_CONNECTION},
+  {"54", DB_ERROR_LIMIT},
+  {"55P03", DB_ERROR_BUSY},
+  {"57014", DB_ERROR_TIMEOUT},
+  {"57P01", DB_ERROR_CONNECTION},
+  {"57P02", DB_ERROR_CONNECTION},
+  {"57P03", DB_ERROR_CONNECTION},
+  {"57P04", DB_ERROR_CONNECTION},
+  {"57P05", DB_ERROR_CONNECTION},
+  {"58", DB_ERROR_CONNECTION},
+  {"F0", DB_ERROR_CONFIGURATION},
 };
 
 /* SQLite's result codes (sqlite.org/rescode.html); an extended code that is not listed has the
@@ -86,28 +87,28 @@ static const struct
   int rc;
   DbError code;
 } sqlite_codes[] = {
-  { 1 /* ERROR */, DB_ERROR_QUERY },
-  { 3 /* PERM */, DB_ERROR_CONFIGURATION },
-  { 4 /* ABORT */, DB_ERROR_QUERY },
-  { 5 /* BUSY */, DB_ERROR_BUSY },
-  { 5 | (2 << 8) /* BUSY_SNAPSHOT */, DB_ERROR_SERIALIZATION },
-  { 6 /* LOCKED */, DB_ERROR_BUSY },
-  { 7 /* NOMEM */, DB_ERROR_LIMIT },
-  { 8 /* READONLY */, DB_ERROR_READ_ONLY },
-  { 9 /* INTERRUPT */, DB_ERROR_TIMEOUT },
-  { 10 /* IOERR */, DB_ERROR_CONNECTION },
-  { 11 /* CORRUPT */, DB_ERROR_CONNECTION },
-  { 12 /* NOTFOUND */, DB_ERROR_QUERY },
-  { 13 /* FULL */, DB_ERROR_LIMIT },
-  { 14 /* CANTOPEN */, DB_ERROR_CONFIGURATION },
-  { 15 /* PROTOCOL */, DB_ERROR_BUSY },
-  { 18 /* TOOBIG */, DB_ERROR_LIMIT },
-  { 19 /* CONSTRAINT */, DB_ERROR_CONSTRAINT },
-  { 20 /* MISMATCH */, DB_ERROR_TYPE },
-  { 21 /* MISUSE */, DB_ERROR_QUERY },
-  { 23 /* AUTH */, DB_ERROR_QUERY },
-  { 25 /* RANGE */, DB_ERROR_QUERY },
-  { 26 /* NOTADB */, DB_ERROR_CONFIGURATION },
+  {1 /* ERROR */, DB_ERROR_QUERY},
+  {3 /* PERM */, DB_ERROR_CONFIGURATION},
+  {4 /* ABORT */, DB_ERROR_QUERY},
+  {5 /* BUSY */, DB_ERROR_BUSY},
+  {5 | (2 << 8) /* BUSY_SNAPSHOT */, DB_ERROR_SERIALIZATION},
+  {6 /* LOCKED */, DB_ERROR_BUSY},
+  {7 /* NOMEM */, DB_ERROR_LIMIT},
+  {8 /* READONLY */, DB_ERROR_READ_ONLY},
+  {9 /* INTERRUPT */, DB_ERROR_TIMEOUT},
+  {10 /* IOERR */, DB_ERROR_CONNECTION},
+  {11 /* CORRUPT */, DB_ERROR_CONNECTION},
+  {12 /* NOTFOUND */, DB_ERROR_QUERY},
+  {13 /* FULL */, DB_ERROR_LIMIT},
+  {14 /* CANTOPEN */, DB_ERROR_CONFIGURATION},
+  {15 /* PROTOCOL */, DB_ERROR_BUSY},
+  {18 /* TOOBIG */, DB_ERROR_LIMIT},
+  {19 /* CONSTRAINT */, DB_ERROR_CONSTRAINT},
+  {20 /* MISMATCH */, DB_ERROR_TYPE},
+  {21 /* MISUSE */, DB_ERROR_QUERY},
+  {23 /* AUTH */, DB_ERROR_QUERY},
+  {25 /* RANGE */, DB_ERROR_QUERY},
+  {26 /* NOTADB */, DB_ERROR_CONFIGURATION},
 };
 
 DbError
@@ -158,10 +159,7 @@ db_error_new_sqlstate (const char *sqlstate, const char *format, ...)
   va_end (args);
   if (sqlstate == NULL || sqlstate[0] == '\0')
     return g_error_new_literal (DB_ERROR, DB_ERROR_CONNECTION, text);
-  return g_error_new (DB_ERROR,
-                      db_error_code_from_sqlstate (sqlstate),
-                      "%s [SQLSTATE %s]",
-                      text,
+  return g_error_new (DB_ERROR, db_error_code_from_sqlstate (sqlstate), "%s [SQLSTATE %s]", text,
                       sqlstate);
 }
 
@@ -194,8 +192,8 @@ db_error_is_permanent_for_open (const GError *error)
  * Says whether the same call may succeed when it is made again later.
  *
  * That is so for `DB_ERROR_CONNECTION`, `DB_ERROR_TIMEOUT`, `DB_ERROR_EXHAUSTED`,
- * `DB_ERROR_QUEUE_FULL`, `DB_ERROR_SUSPENDED`, `DB_ERROR_SERIALIZATION` and `DB_ERROR_BUSY`, and for
- * the errors of GIO that mean the same of a network. A transaction that failed with
+ * `DB_ERROR_QUEUE_FULL`, `DB_ERROR_SUSPENDED`, `DB_ERROR_SERIALIZATION` and `DB_ERROR_BUSY`, and
+ * for the errors of GIO that mean the same of a network. A transaction that failed with
  * `DB_ERROR_SERIALIZATION` has to be run again as a whole.
  *
  * May be called from any thread and does not block.
@@ -268,7 +266,7 @@ db_error_get_sqlstate (const GError *error)
 {
   static const char mark[] = " [SQLSTATE ";
   const gsize suffix = sizeof mark - 1 + 5 + 1;
-  char code[6] = { 0 };
+  char code[6] = {0};
   gsize length;
   const char *start;
 

@@ -99,7 +99,8 @@ db_cond_wait (DbCond *cond, DbLock *lock)
   DB_TSAN_ACQUIRE (lock);
 }
 
-/* @until: monotonic time in microseconds; %G_MAXINT64 waits for ever. %FALSE when it was reached. */
+/* @until: monotonic time in microseconds; %G_MAXINT64 waits for ever. %FALSE when it was reached.
+ */
 static inline gboolean
 db_cond_wait_until (DbCond *cond, DbLock *lock, gint64 until)
 {
@@ -132,5 +133,4 @@ db_locker_free (DbLocker *locker)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DbLocker, db_locker_free)
 
 /* Holds @lock to the end of the scope; stands among the declarations. */
-#define DB_LOCK_SCOPE(lock) \
-  G_GNUC_UNUSED g_autoptr(DbLocker) db_locker_ = db_locker_new (lock)
+#define DB_LOCK_SCOPE(lock) G_GNUC_UNUSED g_autoptr (DbLocker) db_locker_ = db_locker_new (lock)

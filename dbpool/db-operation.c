@@ -18,8 +18,8 @@ static gboolean
 run_abandoned (DbOperation *self, DbSession *session, GCancellable *cancellable, GError **error)
 {
   g_autofree char *sql = db_connection_take_abandoned (self->connection);
-  DbStatementPlan plan = { sql, NULL, DB_STATEMENT_SCRIPT, 0 };
-  g_autoptr(DbResult) result = NULL;
+  DbStatementPlan plan = {sql, NULL, DB_STATEMENT_SCRIPT, 0};
+  g_autoptr (DbResult) result = NULL;
 
   if (sql == NULL)
     return TRUE;
@@ -30,7 +30,7 @@ run_abandoned (DbOperation *self, DbSession *session, GCancellable *cancellable,
 static DbResult *
 run_with_session (DbOperation *self, DbSession *session, GCancellable *cancellable, GError **error)
 {
-  g_autoptr(GError) local_error = NULL;
+  g_autoptr (GError) local_error = NULL;
   DbResult *result = NULL;
 
   if (run_abandoned (self, session, cancellable, error) &&
@@ -69,6 +69,7 @@ operation_free (gpointer data)
 {
   DbOperation *self = data;
 
+  DB_TSAN_ACQUIRE (self); /* GTask's reference count ordered this after finish() */
   clear_owned (self);
   g_free ((char *) self->abandoned.sql);
   g_object_unref (self->connection);
@@ -79,13 +80,14 @@ operation_free (gpointer data)
 static void
 finish (DbOperation *self, DbResult *result, GError *error)
 {
-  g_autoptr(GTask) task = g_steal_pointer (&self->task);
+  g_autoptr (GTask) task = g_steal_pointer (&self->task);
 
   if (self->session != NULL)
     {
       self->session = NULL;
       db_lease_leave (db_connection_get_lease (self->connection));
     }
+  DB_TSAN_RELEASE (self);
   if (error != NULL)
     g_task_return_error (task, error);
   else
@@ -116,10 +118,7 @@ start_plan (DbOperation *self)
       finish (self, NULL, error);
       return;
     }
-  db_session_run_async (self->session,
-                        &self->plan,
-                        g_task_get_cancellable (self->task),
-                        run_cb,
+  db_session_run_async (self->session, &self->plan, g_task_get_cancellable (self->task), run_cb,
                         self);
 }
 
@@ -128,7 +127,7 @@ abandoned_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 {
   DbOperation *self = user_data;
   GError *error = NULL;
-  g_autoptr(DbResult) result = db_session_run_finish (self->session, async_result, &error);
+  g_autoptr (DbResult) result = db_session_run_finish (self->session, async_result, &error);
 
   if (result == NULL)
     finish (self, NULL, error);
@@ -159,8 +158,10 @@ static gboolean
 turn_cb (gpointer data)
 {
   DbOperation *self = data;
-  GMainContext *context = g_task_get_context (self->task);
+  GMainContext *context;
 
+  DB_TSAN_ACQUIRE (self);
+  context = g_task_get_context (self->task);
   if (self->session == NULL)
     {
       GError *error = NULL;
@@ -180,7 +181,7 @@ static void
 turn_start (DbTurn *turn, DbSession *session)
 {
   DbOperation *self = (DbOperation *) turn;
-  g_autoptr(GSource) source = g_idle_source_new ();
+  g_autoptr (GSource) source = g_idle_source_new ();
 
   self->session = session;
   DB_TSAN_RELEASE (self);
@@ -205,7 +206,7 @@ db_operation_start (DbOperation *self, GTask *task)
 
   /* Once it is queued, another thread may start it at any time. */
   session =
-      db_lease_enter_async (lease, db_connection_get_loan (self->connection), &self->turn, &queued);
+    db_lease_enter_async (lease, db_connection_get_loan (self->connection), &self->turn, &queued);
   if (session != NULL)
     {
       self->session = session;

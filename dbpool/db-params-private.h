@@ -6,5 +6,6 @@
 #include "db-params.h"
 #include "db-value-private.h"
 
-/* The values of one row; valid as long as @self is and is not changed. NULL when the row has none. */
+/* The values of one row; valid as long as @self is and is not changed. NULL when the row has none.
+ */
 const DbValue *db_params_get_values (DbParams *self, guint row, guint *n_values);

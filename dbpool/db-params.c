@@ -214,7 +214,7 @@ params_add_variant (DbParams *self, GVariant *value, guint position, GError **er
 static gboolean
 params_add_inner (DbParams *self, GVariant *inner, guint position, GError **error)
 {
-  g_autoptr(GVariant) taken = inner;
+  g_autoptr (GVariant) taken = inner;
 
   if (taken != NULL)
     return params_add_variant (self, taken, position, error);
@@ -321,8 +321,8 @@ db_params_new (void)
 DbParams *
 db_params_new_from_variant (GVariant *values, GError **error)
 {
-  g_autoptr(DbParams) self = NULL;
-  g_autoptr(GVariant) tuple = NULL;
+  g_autoptr (DbParams) self = NULL;
+  g_autoptr (GVariant) tuple = NULL;
   gsize n_children;
 
   g_return_val_if_fail (values != NULL, NULL);
@@ -342,7 +342,7 @@ db_params_new_from_variant (GVariant *values, GError **error)
   n_children = g_variant_n_children (tuple);
   for (gsize i = 0; i < n_children; i++)
     {
-      g_autoptr(GVariant) child = g_variant_get_child_value (tuple, i);
+      g_autoptr (GVariant) child = g_variant_get_child_value (tuple, i);
 
       if (!params_add_variant (self, child, (guint) i + 1, error))
         return NULL;

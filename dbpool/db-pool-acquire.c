@@ -3,17 +3,18 @@
 
 /* Acquiring, blocking and asynchronous: what happens around the core's tickets.
  *
- * A blocking caller first tries, which costs no allocation. Otherwise it queues a ticket, looks a few
- * more times while it yields the processor (a thread that sleeps and is woken on another core costs more
- * than most queries), and sleeps until somebody wakes it, its deadline or its cancellable.
+ * A blocking caller first tries, which costs no allocation. Otherwise it queues a ticket, looks a
+ * few more times while it yields the processor (a thread that sleeps and is woken on another core
+ * costs more than most queries), and sleeps until somebody wakes it, its deadline or its
+ * cancellable.
  *
  * An asynchronous caller's ticket is decided under the core's lock by whoever has the reason, and
- * delivered by the dispatcher in the caller's context; until that has happened a deadline or a cancel can
- * still take the session away again.
+ * delivered by the dispatcher in the caller's context; until that has happened a deadline or a
+ * cancel can still take the session away again.
  *
- * A cancel reaches a ticket through a handler on the caller's cancellable, connected with no lock held
- * and disconnected with g_signal_handler_disconnect(): g_cancellable_disconnect() waits for handlers that
- * run, and would deadlock when one of them releases a connection. */
+ * A cancel reaches a ticket through a handler on the caller's cancellable, connected with no lock
+ * held and disconnected with g_signal_handler_disconnect(): g_cancellable_disconnect() waits for
+ * handlers that run, and would deadlock when one of them releases a connection. */
 
 #include "config.h"
 
@@ -22,8 +23,8 @@
 
 #include <sched.h>
 
-/* For how long a blocking waiter yields before it sleeps, in microseconds. Measured with 8 threads over 4
- * PostgreSQL sessions: half as much again in throughput, and more does not give more. */
+/* For how long a blocking waiter yields before it sleeps, in microseconds. Measured with 8 threads
+ * over 4 PostgreSQL sessions: half as much again in throughput, and more does not give more. */
 #define YIELD_TIME 5
 
 /* An idle session is looked at (without a round trip) if nobody has proven it for this long. */
@@ -59,9 +60,7 @@ typedef struct
 void
 db_engine_set_forked_error (DbEngine *self, GError **error)
 {
-  g_set_error (error,
-               DB_ERROR,
-               DB_ERROR_FORKED,
+  g_set_error (error, DB_ERROR, DB_ERROR_FORKED,
                "pool %s belongs to the parent process; make a pool of its own after the fork",
                self->name);
 }
@@ -80,19 +79,15 @@ exhausted_error (DbEngine *self)
   if (db_pool_core_is_closed (self->core))
     return closed_error (self);
   db_pool_core_get_stats (self->core, &stats);
-  return g_error_new (DB_ERROR,
-                      DB_ERROR_EXHAUSTED,
+  return g_error_new (DB_ERROR, DB_ERROR_EXHAUSTED,
                       "pool %s has no idle connection now (%u lent, %u opening, %u waiting)",
-                      self->name,
-                      stats.lent,
-                      stats.opening,
-                      stats.waiting);
+                      self->name, stats.lent, stats.opening, stats.waiting);
 }
 
 static GError *
 timeout_error (DbEngine *self, DbTicket *ticket)
 {
-  g_autoptr(GError) cause = db_pool_core_dup_open_error (self->core);
+  g_autoptr (GError) cause = db_pool_core_dup_open_error (self->core);
   gint64 waited = ticket->enqueued > 0 ? g_get_monotonic_time () - ticket->enqueued : 0;
   g_autofree char *undelivered = NULL;
   DbPoolStats stats;
@@ -101,20 +96,14 @@ timeout_error (DbEngine *self, DbTicket *ticket)
   if (stats.undelivered > 0)
     undelivered = g_strdup_printf (", %u of them granted to callers whose main context has not run",
                                    stats.undelivered);
-  return g_error_new (DB_ERROR,
-                      DB_ERROR_TIMEOUT,
+  return g_error_new (DB_ERROR, DB_ERROR_TIMEOUT,
                       "no connection of pool %s within %.3f s: %u sessions, %u lent%s, %u idle, "
                       "%u opening, %u closing; %u callers wait%s%s",
-                      self->name,
-                      waited / (double) G_TIME_SPAN_SECOND,
+                      self->name, waited / (double) G_TIME_SPAN_SECOND,
                       stats.idle + stats.lent + stats.opening + stats.checking + stats.resetting +
-                          stats.closing,
-                      stats.lent,
-                      undelivered != NULL ? undelivered : "",
-                      stats.idle,
-                      stats.opening,
-                      stats.closing,
-                      stats.waiting,
+                        stats.closing,
+                      stats.lent, undelivered != NULL ? undelivered : "", stats.idle, stats.opening,
+                      stats.closing, stats.waiting,
                       cause != NULL ? "; the last attempt to open one failed: " : "",
                       cause != NULL ? cause->message : "");
 }
@@ -146,11 +135,9 @@ ticket_error (DbEngine *self, DbTicket *ticket)
       return g_steal_pointer (&ticket->error);
     case DB_REFUSAL_QUEUE_FULL:
       db_pool_core_get_stats (self->core, &stats);
-      return g_error_new (DB_ERROR,
-                          DB_ERROR_QUEUE_FULL,
+      return g_error_new (DB_ERROR, DB_ERROR_QUEUE_FULL,
                           "%u callers wait for pool %s already, which is its max-waiters",
-                          stats.waiting,
-                          self->name);
+                          stats.waiting, self->name);
     case DB_REFUSAL_EXHAUSTED:
       return exhausted_error (self);
     case DB_REFUSAL_NONE:
@@ -184,9 +171,8 @@ try_slot (DbEngine *self, gboolean final, gboolean any)
       gint64 now = g_get_monotonic_time ();
       gint64 idle_for = 0;
       DbSlot *slot = db_pool_core_try (self->core, final, any, now, &idle_for, &fx);
-      gboolean dead =
-          slot != NULL && idle_for > LOOK_AFTER &&
-          !db_session_is_alive (((DbLease *) slot->data)->session);
+      gboolean dead = slot != NULL && idle_for > LOOK_AFTER &&
+                      !db_session_is_alive (((DbLease *) slot->data)->session);
 
       if (dead)
         db_pool_core_reject (self->core, slot, final, now, &fx);
@@ -209,9 +195,7 @@ begin_loan (DbEngine *self,
 
   if ((flags & DB_ACQUIRE_READ_ONLY) && !db_session_set_read_only (lease->session, TRUE))
     {
-      g_set_error (error,
-                   DB_ERROR,
-                   DB_ERROR_NOT_SUPPORTED,
+      g_set_error (error, DB_ERROR, DB_ERROR_NOT_SUPPORTED,
                    "sessions of type %s cannot be lent read-only",
                    G_OBJECT_TYPE_NAME (lease->session));
       db_engine_give_back (self, lease);
@@ -267,8 +251,7 @@ static DbTicketState
 look (DbEngine *self, DbTicket *ticket, gboolean sleep)
 {
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
-  DbTicketState state =
-      db_pool_core_look (self->core, ticket, sleep, g_get_monotonic_time (), &fx);
+  DbTicketState state = db_pool_core_look (self->core, ticket, sleep, g_get_monotonic_time (), &fx);
 
   db_engine_run_effects (self, &fx);
   return state;
@@ -346,10 +329,9 @@ wait_for_slot (DbEngine *self, gint64 timeout, GCancellable *cancellable, GError
   if (state != DB_TICKET_FAILED)
     {
       if (cancellable != NULL)
-        handler = g_cancellable_connect (cancellable,
-                                         G_CALLBACK (blocking_cancelled_cb),
-                                         db_ticket_ref (&ticket->base),
-                                         (GDestroyNotify) db_ticket_unref);
+        handler =
+          g_cancellable_connect (cancellable, G_CALLBACK (blocking_cancelled_cb),
+                                 db_ticket_ref (&ticket->base), (GDestroyNotify) db_ticket_unref);
       wait_for_decision (self, ticket, cancellable);
       if (handler != 0)
         g_signal_handler_disconnect (cancellable, handler);
@@ -367,7 +349,7 @@ wait_for_slot (DbEngine *self, gint64 timeout, GCancellable *cancellable, GError
 static void
 count_cancelled (DbEngine *self)
 {
-  DbTicket ticket = { 0 };
+  DbTicket ticket = {0};
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
 
   db_pool_core_give_up (self->core, &ticket, DB_TICKET_CANCELLED, g_get_monotonic_time (), &fx);
@@ -469,10 +451,9 @@ disconnect_cancel (DbAsyncTicket *ticket)
 static void
 connect_cancel (DbAsyncTicket *ticket)
 {
-  gulong handler = g_cancellable_connect (ticket->cancellable,
-                                          G_CALLBACK (async_cancelled_cb),
-                                          db_ticket_ref (&ticket->base),
-                                          (GDestroyNotify) db_ticket_unref);
+  gulong handler =
+    g_cancellable_connect (ticket->cancellable, G_CALLBACK (async_cancelled_cb),
+                           db_ticket_ref (&ticket->base), (GDestroyNotify) db_ticket_unref);
   gboolean late;
 
   db_lock_lock (&ticket->lock);
@@ -509,7 +490,8 @@ db_engine_deliver_cb (gpointer item, gpointer engine)
   db_ticket_unref (&ticket->base);
 }
 
-/* Decides a ticket at once if that can be. The caller hears of it through its context all the same. */
+/* Decides a ticket at once if that can be. The caller hears of it through its context all the same.
+ */
 static void
 start_async (DbEngine *self, DbAsyncTicket *ticket, gint64 timeout)
 {
@@ -552,7 +534,7 @@ db_engine_acquire_async (DbEngine *self,
                          gpointer data)
 {
   DbAsyncTicket *ticket = g_new0 (DbAsyncTicket, 1);
-  g_autoptr(GMainContext) context = g_main_context_ref_thread_default ();
+  g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
   gint64 deadline = deadline_of (self, timeout, g_get_monotonic_time ());
 
   /* A grant that waits for its context must not be overdue at once. */

@@ -153,8 +153,9 @@ db_ticket_init (DbTicket *ticket, gboolean blocking, gint64 deadline, GDestroyNo
 DbTicket *db_ticket_ref (DbTicket *ticket);
 void db_ticket_unref (DbTicket *ticket);
 
-/* An idle session for a caller that need not wait, or NULL. With @final that is the whole acquire, and is
- * counted; otherwise bind() goes on. With @any, a session that should be checked first will do.
+/* An idle session for a caller that need not wait, or NULL. With @final that is the whole acquire,
+ * and is counted; otherwise bind() goes on. With @any, a session that should be checked first will
+ * do.
  * @idle_for: for how long nobody has proven the session. */
 DbSlot *db_pool_core_try (DbPoolCore *self,
                           gboolean final,
@@ -170,8 +171,8 @@ void db_pool_core_refuse (DbPoolCore *self, gint64 now, DbPoolEffects *fx);
 void
 db_pool_core_reject (DbPoolCore *self, DbSlot *slot, gboolean final, gint64 now, DbPoolEffects *fx);
 
-/* Asks for a session. FAILED: it was refused, and only the caller knows. Otherwise it was PENDING, and an
- * effect, of this call or of a later one, says when it is decided. */
+/* Asks for a session. FAILED: it was refused, and only the caller knows. Otherwise it was PENDING,
+ * and an effect, of this call or of a later one, says when it is decided. */
 DbTicketState
 db_pool_core_acquire (DbPoolCore *self, DbTicket *ticket, gint64 now, DbPoolEffects *fx);
 

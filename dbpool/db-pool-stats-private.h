@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* The numbers of a pool, all of one instant: the core keeps them under its lock and copies them whole.
+/* The numbers of a pool, all of one instant: the core keeps them under its lock and copies them
+ * whole.
  *
  * Invariants: total = idle + lent + opening + busy, and
  * requests = acquired + timeouts + cancelled + errors + refused + waiting + undelivered. */

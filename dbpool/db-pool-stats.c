@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* The public face of the core's numbers: a copy, made under its lock, that nobody changes any more. */
+/* The public face of the core's numbers: a copy, made under its lock, that nobody changes any more.
+ */
 
 #include "config.h"
 
@@ -12,9 +13,9 @@
  *
  * The numbers of a pool at one instant.
  *
- * Made by [method@Db.Pool.get_stats]. All of them belong together: the total is what is idle, lent, opening
- * and busy, and the requests are those that got a connection, timed out, were cancelled, failed, were refused,
- * or still wait.
+ * Made by [method@Db.Pool.get_stats]. All of them belong together: the total is what is idle, lent,
+ * opening and busy, and the requests are those that got a connection, timed out, were cancelled,
+ * failed, were refused, or still wait.
  *
  * Since: 1.0
  */
@@ -67,8 +68,7 @@ db_pool_stats_get_total (const DbPoolStats *self)
 {
   g_return_val_if_fail (self != NULL, 0);
 
-  return self->idle + self->lent + self->opening + self->checking + self->resetting +
-         self->closing;
+  return self->idle + self->lent + self->opening + self->checking + self->resetting + self->closing;
 }
 
 /**
@@ -395,23 +395,14 @@ db_pool_stats_to_string (const DbPoolStats *self)
 {
   g_return_val_if_fail (self != NULL, NULL);
 
-  return g_strdup_printf (
-      "%u sessions (%u idle, %u lent, %u opening, %u busy), %u waiting; "
-      "%" G_GUINT64_FORMAT " acquired (%" G_GUINT64_FORMAT " waited), %" G_GUINT64_FORMAT
-      " timed out, %" G_GUINT64_FORMAT " cancelled, %" G_GUINT64_FORMAT " failed, %" G_GUINT64_FORMAT
-      " refused; %" G_GUINT64_FORMAT " opened, %" G_GUINT64_FORMAT " could not be opened",
-      db_pool_stats_get_total (self),
-      self->idle,
-      self->lent,
-      self->opening,
-      db_pool_stats_get_busy (self),
-      self->waiting,
-      self->acquired,
-      self->waited,
-      self->timeouts,
-      self->cancelled,
-      self->errors,
-      self->refused,
-      self->created,
-      self->create_failed);
+  return g_strdup_printf ("%u sessions (%u idle, %u lent, %u opening, %u busy), %u waiting; "
+                          "%" G_GUINT64_FORMAT " acquired (%" G_GUINT64_FORMAT
+                          " waited), %" G_GUINT64_FORMAT " timed out, %" G_GUINT64_FORMAT
+                          " cancelled, %" G_GUINT64_FORMAT " failed, %" G_GUINT64_FORMAT
+                          " refused; %" G_GUINT64_FORMAT " opened, %" G_GUINT64_FORMAT
+                          " could not be opened",
+                          db_pool_stats_get_total (self), self->idle, self->lent, self->opening,
+                          db_pool_stats_get_busy (self), self->waiting, self->acquired,
+                          self->waited, self->timeouts, self->cancelled, self->errors,
+                          self->refused, self->created, self->create_failed);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* The GObject surface of a pool: properties and public calls, no algorithm. The engine does the work, and
- * outlives the pool while sessions are lent or being closed. */
+/* The GObject surface of a pool: properties and public calls, no algorithm. The engine does the
+ * work, and outlives the pool while sessions are lent or being closed. */
 
 #include "config.h"
 
@@ -21,16 +21,18 @@
  *
  * A pool opens sessions when they are wanted, up to `max-connections`, lends them out as
  * [class@Db.Connection], and keeps, checks, resets and closes them. Make one with a
- * [class@Db.PoolFactory], which proves that the database answers, or with [ctor@Db.Pool.new], which does
- * nothing until the first connection is asked for.
+ * [class@Db.PoolFactory], which proves that the database answers, or with [ctor@Db.Pool.new], which
+ * does nothing until the first connection is asked for.
  *
- * All methods may be called from any thread. Callers that wait are served in the order in which they came,
- * blocking and asynchronous ones alike.
+ * All methods may be called from any thread. Callers that wait are served in the order in which
+ * they came, blocking and asynchronous ones alike.
  *
- * Dropping the last reference closes the pool without waiting: what is idle is closed by dbpool's threads,
- * and connections that are still out keep working until they are released. [method@Db.Pool.close] waits.
+ * Dropping the last reference closes the pool without waiting: what is idle is closed by dbpool's
+ * threads, and connections that are still out keep working until they are released.
+ * [method@Db.Pool.close] waits.
  *
- * After a `fork()`, the pool belongs to the parent: in the child every call fails with `DB_ERROR_FORKED`.
+ * After a `fork()`, the pool belongs to the parent: in the child every call fails with
+ * `DB_ERROR_FORKED`.
  *
  * Since: 1.0
  */
@@ -89,12 +91,9 @@ db_pool_constructed (GObject *object)
     db_connection_manager_suggest_config (self->manager, self->config);
   name = choose_name (self->config);
   self->engine = db_engine_new (self->manager, self->config, name);
-  g_signal_connect_data (self->config,
-                         "notify",
-                         G_CALLBACK (config_changed_cb),
+  g_signal_connect_data (self->config, "notify", G_CALLBACK (config_changed_cb),
                          db_engine_ref (self->engine),
-                         (GClosureNotify) (void (*) (void)) db_engine_unref,
-                         0);
+                         (GClosureNotify) (void (*) (void)) db_engine_unref, 0);
 }
 
 static void
@@ -178,18 +177,18 @@ db_pool_class_init (DbPoolClass *klass)
    * Since: 1.0
    */
   properties[PROP_MANAGER] =
-      g_param_spec_object ("manager", NULL, NULL, DB_TYPE_CONNECTION_MANAGER, construct);
+    g_param_spec_object ("manager", NULL, NULL, DB_TYPE_CONNECTION_MANAGER, construct);
 
   /**
    * DbPool:config:
    *
-   * The configuration: a copy of what the pool was made with, or of the defaults. Setting its properties
-   * takes effect at once, from any thread.
+   * The configuration: a copy of what the pool was made with, or of the defaults. Setting its
+   * properties takes effect at once, from any thread.
    *
    * Since: 1.0
    */
   properties[PROP_CONFIG] =
-      g_param_spec_object ("config", NULL, NULL, DB_TYPE_POOL_CONFIG, construct);
+    g_param_spec_object ("config", NULL, NULL, DB_TYPE_POOL_CONFIG, construct);
 
   /**
    * DbPool:name:
@@ -198,11 +197,8 @@ db_pool_class_init (DbPoolClass *klass)
    *
    * Since: 1.0
    */
-  properties[PROP_NAME] = g_param_spec_string ("name",
-                                               NULL,
-                                               NULL,
-                                               NULL,
-                                               G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+  properties[PROP_NAME] =
+    g_param_spec_string ("name", NULL, NULL, NULL, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
 
   g_object_class_install_properties (object_class, G_N_ELEMENTS (properties), properties);
 }
@@ -337,9 +333,9 @@ db_pool_get_stats (DbPool *self)
  *
  * Blocks until one is there, `connection-timeout` at most. Never runs a main loop.
  *
- * Fails with `DB_ERROR_TIMEOUT`, `DB_ERROR_CLOSED`, `DB_ERROR_QUEUE_FULL` or `G_IO_ERROR_CANCELLED`, or with
- * the error of the database if that is final and the pool has no session at all (`DB_ERROR_AUTHENTICATION`,
- * `DB_ERROR_CONFIGURATION`).
+ * Fails with `DB_ERROR_TIMEOUT`, `DB_ERROR_CLOSED`, `DB_ERROR_QUEUE_FULL` or
+ * `G_IO_ERROR_CANCELLED`, or with the error of the database if that is final and the pool has no
+ * session at all (`DB_ERROR_AUTHENTICATION`, `DB_ERROR_CONFIGURATION`).
  *
  * Returns: (transfer full): a connection
  *
@@ -360,8 +356,8 @@ db_pool_acquire (DbPool *self, GCancellable *cancellable, GError **error)
  *
  * The asynchronous form of [method@Db.Pool.acquire].
  *
- * If @callback never gets its connection with [method@Db.Pool.acquire_finish], the connection goes back to
- * the pool by itself.
+ * If @callback never gets its connection with [method@Db.Pool.acquire_finish], the connection goes
+ * back to the pool by itself.
  *
  * Since: 1.0
  */
@@ -396,8 +392,8 @@ db_pool_acquire_finish (DbPool *self, GAsyncResult *result, GError **error)
  * db_pool_acquire_full:
  * @self: a pool
  * @flags: how to borrow
- * @timeout: the time to wait at most, in microseconds; -1 for `connection-timeout`, 0 to take only what is
- *   idle, %G_MAXINT64 to wait for ever
+ * @timeout: the time to wait at most, in microseconds; -1 for `connection-timeout`, 0 to take only
+ * what is idle, %G_MAXINT64 to wait for ever
  * @tag: (nullable): who borrows, for error texts
  * @cancellable: (nullable): a cancellable
  * @error: return location for an error
@@ -432,7 +428,7 @@ db_pool_acquire_full (DbPool *self,
 static void
 acquired_cb (DbLease *lease, guint64 loan, GError *error, gpointer data)
 {
-  g_autoptr(GTask) task = data;
+  g_autoptr (GTask) task = data;
 
   if (lease != NULL)
     g_task_return_pointer (task, db_connection_new (lease, loan), g_object_unref);
@@ -444,8 +440,8 @@ acquired_cb (DbLease *lease, guint64 loan, GError *error, gpointer data)
  * db_pool_acquire_full_async:
  * @self: a pool
  * @flags: how to borrow
- * @timeout: the time to wait at most, in microseconds; -1 for `connection-timeout`, 0 to take only what is
- *   idle, %G_MAXINT64 to wait for ever
+ * @timeout: the time to wait at most, in microseconds; -1 for `connection-timeout`, 0 to take only
+ * what is idle, %G_MAXINT64 to wait for ever
  * @tag: (nullable): who borrows, for error texts
  * @cancellable: (nullable): a cancellable
  * @callback: (scope async): called in the thread-default context of the caller
@@ -453,8 +449,8 @@ acquired_cb (DbLease *lease, guint64 loan, GError *error, gpointer data)
  *
  * The asynchronous form of [method@Db.Pool.acquire_full].
  *
- * The deadline holds until @callback is called: a main context that does not run in time loses what it was
- * granted to those who wait.
+ * The deadline holds until @callback is called: a main context that does not run in time loses what
+ * it was granted to those who wait.
  *
  * Since: 1.0
  */
@@ -516,7 +512,8 @@ db_pool_acquire_full_finish (DbPool *self, GAsyncResult *result, GError **error)
  *
  * Borrows a connection if one is idle. Never blocks.
  *
- * Fails with `DB_ERROR_EXHAUSTED` if none is; the pool then opens one, if it may, for the next caller.
+ * Fails with `DB_ERROR_EXHAUSTED` if none is; the pool then opens one, if it may, for the next
+ * caller.
  *
  * Returns: (transfer full): a connection
  *
@@ -553,9 +550,9 @@ db_pool_query (DbPool *self,
                GCancellable *cancellable,
                GError **error)
 {
-  g_autoptr(DbParams) converted = NULL;
-  DbStatementPlan plan = { sql, NULL, DB_STATEMENT_NONE, 0 };
-  g_autoptr(DbLease) lease = NULL;
+  g_autoptr (DbParams) converted = NULL;
+  DbStatementPlan plan = {sql, NULL, DB_STATEMENT_NONE, 0};
+  g_autoptr (DbLease) lease = NULL;
   DbResult *result;
   guint64 loan = 0;
 
@@ -586,7 +583,7 @@ db_pool_query (DbPool *self,
 static void
 one_shot_queried_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask) task = user_data;
+  g_autoptr (GTask) task = user_data;
   DbConnection *connection = DB_CONNECTION (source);
   GError *error = NULL;
   DbResult *rows = db_connection_query_finish (connection, result, &error);
@@ -604,7 +601,7 @@ one_shot_acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   GTask *task = user_data;
   DbStatementPlan *plan = g_task_get_task_data (task);
   GError *error = NULL;
-  g_autoptr(DbConnection) connection = db_pool_acquire_finish (DB_POOL (source), result, &error);
+  g_autoptr (DbConnection) connection = db_pool_acquire_finish (DB_POOL (source), result, &error);
 
   if (connection == NULL)
     {
@@ -612,12 +609,8 @@ one_shot_acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       g_object_unref (task);
       return;
     }
-  db_connection_query_params_async (connection,
-                                    plan->sql,
-                                    plan->params,
-                                    g_task_get_cancellable (task),
-                                    one_shot_queried_cb,
-                                    task);
+  db_connection_query_params_async (connection, plan->sql, plan->params,
+                                    g_task_get_cancellable (task), one_shot_queried_cb, task);
 }
 
 /**
@@ -641,7 +634,7 @@ db_pool_query_async (DbPool *self,
                      GAsyncReadyCallback callback,
                      gpointer user_data)
 {
-  g_autoptr(DbParams) converted = NULL;
+  g_autoptr (DbParams) converted = NULL;
   GError *error = NULL;
   GTask *task;
 
@@ -660,8 +653,7 @@ db_pool_query_async (DbPool *self,
       g_object_unref (task);
       return;
     }
-  g_task_set_task_data (task,
-                        db_statement_plan_new (sql, converted, DB_STATEMENT_NONE),
+  g_task_set_task_data (task, db_statement_plan_new (sql, converted, DB_STATEMENT_NONE),
                         (GDestroyNotify) db_statement_plan_free);
   db_pool_acquire_async (self, cancellable, one_shot_acquired_cb, task);
 }
@@ -715,7 +707,7 @@ db_pool_execute (DbPool *self,
                  GCancellable *cancellable,
                  GError **error)
 {
-  g_autoptr(DbResult) result = db_pool_query (self, sql, params, cancellable, error);
+  g_autoptr (DbResult) result = db_pool_query (self, sql, params, cancellable, error);
 
   return count_rows (result);
 }
@@ -759,7 +751,7 @@ db_pool_execute_async (DbPool *self,
 gint64
 db_pool_execute_finish (DbPool *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr(DbResult) rows = db_pool_query_finish (self, result, error);
+  g_autoptr (DbResult) rows = db_pool_query_finish (self, result, error);
 
   return count_rows (rows);
 }
@@ -769,15 +761,17 @@ db_pool_execute_finish (DbPool *self, GAsyncResult *result, GError **error)
 /**
  * db_pool_close:
  * @self: a pool
- * @timeout: how long connections that are out may take to come back, in microseconds; %G_MAXINT64 for ever
+ * @timeout: how long connections that are out may take to come back, in microseconds; %G_MAXINT64
+ * for ever
  * @cancellable: (nullable): a cancellable
  * @error: return location for an error
  *
  * Closes the pool: from now on nobody can acquire, and who waits fails with `DB_ERROR_CLOSED`.
  *
- * Blocks until all sessions are closed. When @timeout has passed, the queries of connections that are still out
- * are cancelled and those connections become inert, and it fails with `DB_ERROR_TIMEOUT`, which names who held
- * them; the pool is closed all the same. Closing again waits for what is still under way.
+ * Blocks until all sessions are closed. When @timeout has passed, the queries of connections that
+ * are still out are cancelled and those connections become inert, and it fails with
+ * `DB_ERROR_TIMEOUT`, which names who held them; the pool is closed all the same. Closing again
+ * waits for what is still under way.
  *
  * Returns: %TRUE if every connection came back in time
  *
@@ -796,7 +790,7 @@ db_pool_close (DbPool *self, gint64 timeout, GCancellable *cancellable, GError *
 static void
 close_in_job (gpointer data)
 {
-  g_autoptr(GTask) task = data;
+  g_autoptr (GTask) task = data;
   DbPool *self = g_task_get_source_object (task);
   gint64 *timeout = g_task_get_task_data (task);
   GError *error = NULL;
@@ -810,7 +804,8 @@ close_in_job (gpointer data)
 /**
  * db_pool_close_async:
  * @self: a pool
- * @timeout: how long connections that are out may take to come back, in microseconds; %G_MAXINT64 for ever
+ * @timeout: how long connections that are out may take to come back, in microseconds; %G_MAXINT64
+ * for ever
  * @cancellable: (nullable): a cancellable
  * @callback: (scope async): called in the thread-default context of the caller
  * @user_data: data for @callback

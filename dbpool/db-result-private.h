@@ -27,15 +27,12 @@ void db_result_builder_add_int64 (DbResultBuilder *self, gint64 value);
 void db_result_builder_add_double (DbResultBuilder *self, double value);
 /* @type: TEXT or one of the types that are carried as text. Text that holds a NUL or is no valid
  * UTF-8 is stored as BYTES (the cell, and so the column, then says so). */
-void db_result_builder_add_text (DbResultBuilder *self,
-                                 DbValueType type,
-                                 const char *text,
-                                 gsize size);
+void
+db_result_builder_add_text (DbResultBuilder *self, DbValueType type, const char *text, gsize size);
 void db_result_builder_add_bytes (DbResultBuilder *self, gconstpointer data, gsize size);
 
 /* Consumes @self. @rows_affected and @last_insert_id: -1 where there is none. */
-DbResult *db_result_builder_finish (DbResultBuilder *self,
-                                    gint64 rows_affected,
-                                    gint64 last_insert_id);
+DbResult *
+db_result_builder_finish (DbResultBuilder *self, gint64 rows_affected, gint64 last_insert_id);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DbResultBuilder, db_result_builder_free)

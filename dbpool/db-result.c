@@ -86,7 +86,7 @@ format_bytes_locked (DbResult *self, const DbCell *cell)
 {
   static const char digits[] = "0123456789abcdef";
   gsize size = db_cell_get_size (cell);
-  g_autoptr(GString) text = g_string_sized_new (2 + 2 * size);
+  g_autoptr (GString) text = g_string_sized_new (2 + 2 * size);
 
   g_string_append (text, "\\x");
   for (gsize i = 0; i < size; i++)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* The abstract session: dispatch to the backend's vtable, and what a backend may leave out. A session
- * is owned by its pool for its whole life and used by one thread at a time (whoever borrowed it), so
- * nothing here locks; only cancel may come from elsewhere, and is the backend's to make safe. */
+/* The abstract session: dispatch to the backend's vtable, and what a backend may leave out. A
+ * session is owned by its pool for its whole life and used by one thread at a time (whoever
+ * borrowed it), so nothing here locks; only cancel may come from elsewhere, and is the backend's to
+ * make safe. */
 
 #include "config.h"
 
@@ -18,8 +19,8 @@
  * One open session with a database.
  *
  * A session is opened by a [iface@Db.ConnectionManager], owned by the pool until it is closed, and
- * lent to applications as a [class@Db.Connection]. Only authors of managers meet it: they subclass it
- * and implement [vfunc@Db.Session.run]; everything else has a default.
+ * lent to applications as a [class@Db.Connection]. Only authors of managers meet it: they subclass
+ * it and implement [vfunc@Db.Session.run]; everything else has a default.
  *
  * A session is used by one thread at a time. Only [method@Db.Session.cancel] may be called from any
  * thread.
@@ -43,13 +44,11 @@ typedef struct
 static void
 run_in_job (gpointer data)
 {
-  g_autoptr(GTask) task = data;
+  g_autoptr (GTask) task = data;
   DbSessionJob *job = g_task_get_task_data (task);
   GError *error = NULL;
-  DbResult *result = db_session_run (g_task_get_source_object (task),
-                                     job->plan,
-                                     g_task_get_cancellable (task),
-                                     &error);
+  DbResult *result = db_session_run (g_task_get_source_object (task), job->plan,
+                                     g_task_get_cancellable (task), &error);
 
   if (result != NULL)
     g_task_return_pointer (task, result, g_object_unref);
@@ -91,11 +90,9 @@ db_session_default_format_begin (DbSession *self, DbIsolation isolation, DbTrans
     [DB_ISOLATION_SERIALIZABLE] = " ISOLATION LEVEL SERIALIZABLE",
   };
 
-  return g_strconcat ("BEGIN",
-                      levels[isolation],
+  return g_strconcat ("BEGIN", levels[isolation],
                       flags & DB_TRANSACTION_READ_ONLY ? " READ ONLY" : "",
-                      flags & DB_TRANSACTION_DEFERRABLE ? " DEFERRABLE" : "",
-                      NULL);
+                      flags & DB_TRANSACTION_DEFERRABLE ? " DEFERRABLE" : "", NULL);
 }
 
 static void
@@ -132,7 +129,7 @@ db_session_run (DbSession *self,
                 GCancellable *cancellable,
                 GError **error)
 {
-  g_autoptr(GError) local_error = NULL;
+  g_autoptr (GError) local_error = NULL;
   DbResult *result;
 
   g_return_val_if_fail (DB_IS_SESSION (self), NULL);
@@ -140,20 +137,14 @@ db_session_run (DbSession *self,
 
   if (DB_SESSION_GET_CLASS (self)->run == NULL)
     {
-      g_set_error (error,
-                   DB_ERROR,
-                   DB_ERROR_NOT_SUPPORTED,
-                   "sessions of type %s cannot run statements",
-                   G_OBJECT_TYPE_NAME (self));
+      g_set_error (error, DB_ERROR, DB_ERROR_NOT_SUPPORTED,
+                   "sessions of type %s cannot run statements", G_OBJECT_TYPE_NAME (self));
       return NULL;
     }
 
   result = DB_SESSION_GET_CLASS (self)->run (self, plan, cancellable, &local_error);
   if (result == NULL && local_error == NULL)
-    g_set_error (&local_error,
-                 DB_ERROR,
-                 DB_ERROR_FAILED,
-                 "%s.run failed without an error",
+    g_set_error (&local_error, DB_ERROR, DB_ERROR_FAILED, "%s.run failed without an error",
                  G_OBJECT_TYPE_NAME (self));
   if (local_error != NULL)
     {
@@ -215,8 +206,8 @@ db_session_run_finish (DbSession *self, GAsyncResult *result, GError **error)
  *
  * Asks the database to stop the statement that is running.
  *
- * May be called from any thread. It does not wait for the statement, which ends with an error if the
- * request came in time.
+ * May be called from any thread. It does not wait for the statement, which ends with an error if
+ * the request came in time.
  *
  * Returns: %TRUE if the request was made
  *
@@ -340,8 +331,8 @@ db_session_set_read_only (DbSession *self, gboolean read_only)
  * db_session_mark_dirty:
  * @self: a session
  *
- * Says that a statement may have changed the session itself (a setting, a temporary table, a lock), so
- * that it is reset before anybody else borrows it.
+ * Says that a statement may have changed the session itself (a setting, a temporary table, a lock),
+ * so that it is reset before anybody else borrows it.
  *
  * Only whoever uses the session may call it.
  *

@@ -27,6 +27,7 @@ timer_unref (DbTimer *self)
 {
   if (!g_atomic_int_dec_and_test (&self->ref_count))
     return;
+  DB_TSAN_ACQUIRE (self); /* GLib ordered this after the last run */
   if (self->data_unref != NULL)
     self->data_unref (self->data);
   db_lock_clear (&self->lock);
@@ -51,6 +52,7 @@ timer_cb (gpointer data)
   db_lock_unlock (&self->lock);
   if (!freed)
     self->func (self->data);
+  DB_TSAN_RELEASE (self);
   return G_SOURCE_CONTINUE;
 }
 

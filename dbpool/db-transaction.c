@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* Transactions and savepoints. A guard is a connection and a serial number; which transactions are open is
- * known by the connection. What is sent is SQL text, and whether the database is in a transaction is read from
- * the session's protocol. */
+/* Transactions and savepoints. A guard is a connection and a serial number; which transactions are
+ * open is known by the connection. What is sent is SQL text, and whether the database is in a
+ * transaction is read from the session's protocol. */
 
 #include "config.h"
 
@@ -18,12 +18,12 @@
  * A transaction that is open on a [class@Db.Connection].
  *
  * It is begun with [method@Db.Connection.begin] and ended with [method@Db.Transaction.commit] or
- * [method@Db.Transaction.rollback]. A transaction that is begun inside another one is a savepoint. Dropping
- * the last reference to an open one takes its work back, without blocking: the ROLLBACK goes in front of the
- * connection's next statement, or is done when the connection is returned.
+ * [method@Db.Transaction.rollback]. A transaction that is begun inside another one is a savepoint.
+ * Dropping the last reference to an open one takes its work back, without blocking: the ROLLBACK
+ * goes in front of the connection's next statement, or is done when the connection is returned.
  *
- * It holds a reference to its connection, which so stays on loan until it is released explicitly or the
- * transaction is dropped as well.
+ * It holds a reference to its connection, which so stays on loan until it is released explicitly or
+ * the transaction is dropped as well.
  *
  * Since: 1.0
  */
@@ -82,8 +82,7 @@ prepare_begin (DbOperation *operation, DbSession *session, GError **error)
       db_connection_pop_transactions (operation->connection, 0);
       depth = 0;
     }
-  operation->own_sql = depth == 0 ? db_session_format_begin (session,
-                                                             operation->isolation,
+  operation->own_sql = depth == 0 ? db_session_format_begin (session, operation->isolation,
                                                              operation->transaction_flags)
                                   : g_strdup_printf ("SAVEPOINT dbpool_%u", depth);
   operation->plan.sql = operation->own_sql;
@@ -118,10 +117,11 @@ init_begin (DbOperation *operation,
  * @cancellable: (nullable): a cancellable
  * @error: return location for an error
  *
- * Begins a transaction, or a savepoint if one is open already (then @isolation and @flags do not matter).
+ * Begins a transaction, or a savepoint if one is open already (then @isolation and @flags do not
+ * matter).
  *
- * On SQLite a transaction that may write takes the write lock now, so that it cannot fail for want of it
- * later; see [flags@Db.TransactionFlags] for the other ways. Blocks.
+ * On SQLite a transaction that may write takes the write lock now, so that it cannot fail for want
+ * of it later; see [flags@Db.TransactionFlags] for the other ways. Blocks.
  *
  * Returns: (transfer full): the transaction
  *
@@ -134,8 +134,8 @@ db_connection_begin (DbConnection *self,
                      GCancellable *cancellable,
                      GError **error)
 {
-  DbOperation operation = { 0 };
-  g_autoptr(DbResult) result = NULL;
+  DbOperation operation = {0};
+  g_autoptr (DbResult) result = NULL;
 
   g_return_val_if_fail (DB_IS_CONNECTION (self), NULL);
 
@@ -193,7 +193,7 @@ db_connection_begin_async (DbConnection *self,
 DbTransaction *
 db_connection_begin_finish (DbConnection *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr(DbResult) rows = NULL;
+  g_autoptr (DbResult) rows = NULL;
   DbOperation *operation;
 
   g_return_val_if_fail (DB_IS_CONNECTION (self), NULL);
@@ -216,15 +216,13 @@ find_open (DbOperation *operation, DbSession *session, GError **error)
     return depth;
   if (depth >= 0)
     db_connection_pop_transactions (operation->connection, 0);
-  g_set_error_literal (error,
-                       DB_ERROR,
-                       DB_ERROR_QUERY,
+  g_set_error_literal (error, DB_ERROR, DB_ERROR_QUERY,
                        "the transaction has ended already (or was rolled back by the database)");
   return -1;
 }
 
-/* PostgreSQL answers COMMIT of a failed transaction with a quiet ROLLBACK: that must not pass for success, so
- * it is asked for openly, and complete_commit() says so. */
+/* PostgreSQL answers COMMIT of a failed transaction with a quiet ROLLBACK: that must not pass for
+ * success, so it is asked for openly, and complete_commit() says so. */
 static gboolean
 prepare_commit (DbOperation *operation, DbSession *session, GError **error)
 {
@@ -234,10 +232,9 @@ prepare_commit (DbOperation *operation, DbSession *session, GError **error)
     return FALSE;
   if ((guint) depth + 1 < db_connection_get_depth (operation->connection))
     {
-      g_set_error_literal (error,
-                           DB_ERROR,
-                           DB_ERROR_QUERY,
-                           "a transaction inside this one is still open: commit or roll that back first");
+      g_set_error_literal (
+        error, DB_ERROR, DB_ERROR_QUERY,
+        "a transaction inside this one is still open: commit or roll that back first");
       return FALSE;
     }
   operation->rolls_back = db_session_get_state (session) == DB_SESSION_FAILED_TRANSACTION;
@@ -245,7 +242,7 @@ prepare_commit (DbOperation *operation, DbSession *session, GError **error)
     operation->own_sql = db_connection_format_rollback ((guint) depth);
   else
     operation->own_sql =
-        depth == 0 ? g_strdup ("COMMIT") : g_strdup_printf ("RELEASE SAVEPOINT dbpool_%d", depth);
+      depth == 0 ? g_strdup ("COMMIT") : g_strdup_printf ("RELEASE SAVEPOINT dbpool_%d", depth);
   operation->plan.sql = operation->own_sql;
   operation->plan.flags = operation->rolls_back ? DB_STATEMENT_SCRIPT : DB_STATEMENT_NONE;
   return TRUE;
@@ -256,13 +253,12 @@ complete_commit (DbOperation *operation, DbSession *session, GError **error)
 {
   int depth = db_connection_find_transaction (operation->connection, operation->serial);
 
-  /* A commit may fail and leave the transaction open (SQLite: a lock): then it can be tried again. */
+  /* A commit may fail and leave the transaction open (SQLite: a lock): then it can be tried again.
+   */
   if (depth >= 0 && (*error == NULL || db_session_get_state (session) == DB_SESSION_IDLE))
     db_connection_pop_transactions (operation->connection, (guint) depth);
   if (*error == NULL && operation->rolls_back)
-    g_set_error_literal (error,
-                         DB_ERROR,
-                         DB_ERROR_QUERY,
+    g_set_error_literal (error, DB_ERROR, DB_ERROR_QUERY,
                          "a statement of the transaction had failed, so it was rolled back "
                          "instead of committed");
 }
@@ -301,8 +297,8 @@ init_end (DbOperation *operation, DbTransaction *self, gboolean commit)
 static gboolean
 end_now (DbTransaction *self, gboolean commit, GCancellable *cancellable, GError **error)
 {
-  DbOperation operation = { 0 };
-  g_autoptr(DbResult) result = NULL;
+  DbOperation operation = {0};
+  g_autoptr (DbResult) result = NULL;
 
   init_end (&operation, self, commit);
   result = db_operation_run (&operation, cancellable, error);
@@ -321,7 +317,7 @@ end_later (DbTransaction *self, gboolean commit, GTask *task)
 static gboolean
 end_finish (DbTransaction *self, GAsyncResult *result, GError **error)
 {
-  g_autoptr(DbResult) rows = NULL;
+  g_autoptr (DbResult) rows = NULL;
 
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
 
@@ -376,8 +372,9 @@ db_transaction_is_open (DbTransaction *self)
  *
  * Makes the work of the transaction last, or, of a savepoint, part of the transaction around it.
  *
- * Blocks. Fails with `DB_ERROR_SERIALIZATION` if it lost against another transaction, with `DB_ERROR_QUERY` if
- * it had failed or ended before, and with `DB_ERROR_RELEASED` if the connection was given back.
+ * Blocks. Fails with `DB_ERROR_SERIALIZATION` if it lost against another transaction, with
+ * `DB_ERROR_QUERY` if it had failed or ended before, and with `DB_ERROR_RELEASED` if the connection
+ * was given back.
  *
  * Returns: %TRUE if it is committed
  *

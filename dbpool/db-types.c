@@ -8,9 +8,9 @@
 #include "db-types.h"
 
 G_DEFINE_FLAGS_TYPE (DbAcquireFlags,
-                    db_acquire_flags,
-                    G_DEFINE_ENUM_VALUE (DB_ACQUIRE_NONE, "none"),
-                    G_DEFINE_ENUM_VALUE (DB_ACQUIRE_READ_ONLY, "read-only"))
+                     db_acquire_flags,
+                     G_DEFINE_ENUM_VALUE (DB_ACQUIRE_NONE, "none"),
+                     G_DEFINE_ENUM_VALUE (DB_ACQUIRE_READ_ONLY, "read-only"))
 
 G_DEFINE_ENUM_TYPE (DbDropReason,
                     db_drop_reason,
@@ -58,12 +58,12 @@ G_DEFINE_ENUM_TYPE (DbSslMode,
                     G_DEFINE_ENUM_VALUE (DB_SSL_MODE_VERIFY_FULL, "verify-full"))
 
 G_DEFINE_FLAGS_TYPE (DbTransactionFlags,
-                    db_transaction_flags,
-                    G_DEFINE_ENUM_VALUE (DB_TRANSACTION_NONE, "none"),
-                    G_DEFINE_ENUM_VALUE (DB_TRANSACTION_READ_ONLY, "read-only"),
-                    G_DEFINE_ENUM_VALUE (DB_TRANSACTION_DEFERRABLE, "deferrable"),
-                    G_DEFINE_ENUM_VALUE (DB_TRANSACTION_EXCLUSIVE, "exclusive"),
-                    G_DEFINE_ENUM_VALUE (DB_TRANSACTION_DEFERRED, "deferred"))
+                     db_transaction_flags,
+                     G_DEFINE_ENUM_VALUE (DB_TRANSACTION_NONE, "none"),
+                     G_DEFINE_ENUM_VALUE (DB_TRANSACTION_READ_ONLY, "read-only"),
+                     G_DEFINE_ENUM_VALUE (DB_TRANSACTION_DEFERRABLE, "deferrable"),
+                     G_DEFINE_ENUM_VALUE (DB_TRANSACTION_EXCLUSIVE, "exclusive"),
+                     G_DEFINE_ENUM_VALUE (DB_TRANSACTION_DEFERRED, "deferred"))
 
 G_DEFINE_ENUM_TYPE (DbValueType,
                     db_value_type,

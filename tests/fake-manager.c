@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* The scripted manager; see the header. One lock and one condition for everything: tests are in no hurry. */
+/* The scripted manager; see the header. One lock and one condition for everything: tests are in no
+ * hurry. */
 
 #include "config.h"
 

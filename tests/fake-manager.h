@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* A manager whose database does what a test tells it to: opens at once, fails, hangs until it is let go; and
- * that keeps a ledger of what the pool did to it. */
+/* A manager whose database does what a test tells it to: opens at once, fails, hangs until it is
+ * let go; and that keeps a ledger of what the pool did to it. */
 
 #pragma once
 

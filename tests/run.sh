@@ -18,7 +18,7 @@ set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=${DBPOOL_BUILD:-$root/_build}
-tsan_suites=${DBPOOL_TSAN_SUITES-core}
+tsan_suites=${DBPOOL_TSAN_SUITES-core sqlite}
 asan_suites=${DBPOOL_ASAN_SUITES-core sqlite postgres}
 jobs=${DBPOOL_JOBS:-2}
 prefix=$build/prefix
@@ -44,14 +44,17 @@ compile() {
   fi
 }
 
-# run_suites FOLDER SUITE...: runs these suites (all without any). What failed is counted later.
+# run_suites FOLDER WRAPPER SUITE...: runs these suites (all without any), by the wrapper if there is one.
+# What failed is counted later.
 run_suites() {
   folder=$1
-  shift
+  wrapper=$2
+  shift 2
   for suite in "$@"; do
     shift
     set -- "$@" --suite "$suite"
   done
+  [ -z "$wrapper" ] || set -- --wrapper "$wrapper" "$@"
   meson test -C "$folder" --no-rebuild --num-processes "$jobs" --print-errorlogs "$@" || true
 }
 
@@ -80,21 +83,21 @@ END
 if [ "${1:-}" = --run ]; then
   set -- "$build/meson-logs/testlog.json" "$prefix/testlog.json"
   rm -f "$1" "$2"
-  run_suites "$build"
+  run_suites "$build" ""
   sh "$root/tests/check-installed.sh" "$prefix" "$root" || true
   if [ -n "$tsan_suites" ]; then
     echo "== ThreadSanitizer"
     set -- "$@" "$build-tsan/meson-logs/testlog.json"
     rm -f "$3"
     # shellcheck disable=SC2086 # a list of words
-    run_suites "$build-tsan" $tsan_suites
+    run_suites "$build-tsan" "$root/tests/tsan-filter.py" $tsan_suites
   fi
   if [ -n "$asan_suites" ]; then
     echo "== AddressSanitizer, UndefinedBehaviorSanitizer"
     set -- "$@" "$build-asan/meson-logs/testlog.json"
     rm -f "$build-asan/meson-logs/testlog.json"
     # shellcheck disable=SC2086
-    run_suites "$build-asan" $asan_suites
+    run_suites "$build-asan" "" $asan_suites
   fi
   echo
   count "$@"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* An idle pool does not wake the processor: no thread of dbpool's runs while nothing is due. The kernel counts,
- * for each thread, how often it was switched away from. */
+/* An idle pool does not wake the processor: no thread of dbpool's runs while nothing is due. The
+ * kernel counts, for each thread, how often it was switched away from. */
 
 #include "config.h"
 
@@ -15,7 +15,7 @@ static void
 acquired_cb (GObject *source, GAsyncResult *result, gpointer data)
 {
   GError *error = NULL;
-  g_autoptr(DbConnection) connection = db_pool_acquire_finish (DB_POOL (source), result, &error);
+  g_autoptr (DbConnection) connection = db_pool_acquire_finish (DB_POOL (source), result, &error);
 
   g_assert_no_error (error);
   *(gboolean *) data = TRUE;
@@ -25,7 +25,7 @@ static void
 queried_cb (GObject *source, GAsyncResult *result, gpointer data)
 {
   GError *error = NULL;
-  g_autoptr(DbResult) rows = db_pool_query_finish (DB_POOL (source), result, &error);
+  g_autoptr (DbResult) rows = db_pool_query_finish (DB_POOL (source), result, &error);
 
   g_assert_no_error (error);
   *(gboolean *) data = TRUE;
@@ -35,7 +35,7 @@ queried_cb (GObject *source, GAsyncResult *result, gpointer data)
 static DbPool *
 make_used_pool (const char *uri)
 {
-  g_autoptr(DbPoolFactory) factory = db_pool_factory_new ();
+  g_autoptr (DbPoolFactory) factory = db_pool_factory_new ();
   GError *error = NULL;
   DbPool *pool = db_pool_factory_create_pool (factory, uri, NULL, NULL, &error);
   DbConnection *connections[3];
@@ -61,7 +61,7 @@ make_used_pool (const char *uri)
 static guint64
 count_switches (guint *n_threads)
 {
-  g_autoptr(GDir) dir = g_dir_open ("/proc/self/task", 0, NULL);
+  g_autoptr (GDir) dir = g_dir_open ("/proc/self/task", 0, NULL);
   g_autofree char *own = g_strdup_printf ("%ld", syscall (SYS_gettid));
   guint64 sum = 0;
   const char *name;
@@ -71,7 +71,7 @@ count_switches (guint *n_threads)
     {
       g_autofree char *path = g_build_filename ("/proc/self/task", name, "status", NULL);
       g_autofree char *text = NULL;
-      g_auto(GStrv) lines = NULL;
+      g_auto (GStrv) lines = NULL;
 
       if (g_str_equal (name, own) || !g_file_get_contents (path, &text, NULL, NULL))
         continue;
@@ -79,9 +79,9 @@ count_switches (guint *n_threads)
       lines = g_strsplit (text, "\n", -1);
       for (guint i = 0; lines[i] != NULL; i++)
         if (strstr (lines[i], "ctxt_switches:") != NULL)
-          sum += g_ascii_strtoull (strchr (lines[i], ':') + 1 + strspn (strchr (lines[i], ':') + 1, " \t"),
-                                   NULL,
-                                   10);
+          sum += g_ascii_strtoull (strchr (lines[i], ':') + 1 +
+                                     strspn (strchr (lines[i], ':') + 1, " \t"),
+                                   NULL, 10);
     }
   return sum;
 }
@@ -90,7 +90,7 @@ static void
 test_idle (gconstpointer data)
 {
   const char *uri = data;
-  g_autoptr(DbPool) pool = make_used_pool (uri);
+  g_autoptr (DbPool) pool = make_used_pool (uri);
   guint n_before;
   guint n_after;
   guint64 before;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* The pool's core in virtual time: random callers, random faults, and the invariants after every step.
+/* The pool's core in virtual time: random callers, random faults, and the invariants after every
+ * step.
  *
- * One thread plays everybody: callers that block (awake, asleep, woken), callers with a main context that is
- * late, the threads that open, check, reset and close, and the timer. A seed decides all of it, so a failure is
- * repeated with --first=SEED --seeds=1. */
+ * One thread plays everybody: callers that block (awake, asleep, woken), callers with a main
+ * context that is late, the threads that open, check, reset and close, and the timer. A seed
+ * decides all of it, so a failure is repeated with --first=SEED --seeds=1. */
 
 #include "db-pool-core-private.h"
 
@@ -96,7 +97,7 @@ static void
 schedule (World *world, EventKind kind, gint64 due, DbSlot *slot, Caller *caller)
 {
   g_assert_cmpuint (world->n_events, <, MAX_EVENTS);
-  world->events[world->n_events++] = (Event) { kind, due, slot, caller };
+  world->events[world->n_events++] = (Event){kind, due, slot, caller};
 }
 
 /* Callers. */
@@ -198,11 +199,10 @@ add_slots (World *world, DbSlot *slot, EventKind kind)
       gboolean hangs = chance (world, world->fault_percent / 4);
 
       slot->next = NULL;
-      schedule (world,
-                kind,
-                world->now + (hangs ? between (world, 1000000, 30000000) : between (world, 1, 5000)),
-                slot,
-                NULL);
+      schedule (world, kind,
+                world->now +
+                  (hangs ? between (world, 1000000, 30000000) : between (world, 1, 5000)),
+                slot, NULL);
       if (kind == EVENT_OPEN)
         {
           world->n_sessions++;
@@ -252,7 +252,7 @@ static void
 run_event (World *world, Event *event)
 {
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   gboolean fails = chance (world, world->fault_percent);
 
   trace (world, event->kind);
@@ -263,11 +263,7 @@ run_event (World *world, Event *event)
         {
           world->n_sessions--;
           g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_FAILED, "simulated");
-          db_pool_core_open_failed (world->core,
-                                    event->slot,
-                                    error,
-                                    chance (world, 20),
-                                    world->now,
+          db_pool_core_open_failed (world->core, event->slot, error, chance (world, 20), world->now,
                                     &fx);
         }
       else
@@ -290,8 +286,7 @@ run_event (World *world, Event *event)
       db_ticket_unref (&event->caller->ticket);
       break;
     case EVENT_DELIVER:
-      caller_result (world,
-                     event->caller,
+      caller_result (world, event->caller,
                      db_pool_core_take (world->core, &event->caller->ticket, world->now, &fx));
       db_ticket_unref (&event->caller->ticket);
       break;
@@ -345,11 +340,8 @@ advance (World *world, gint64 until)
             {
               DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
 
-              g_assert_true (db_pool_core_give_up (world->core,
-                                                   &overdue->ticket,
-                                                   DB_TICKET_TIMED_OUT,
-                                                   world->now,
-                                                   &fx));
+              g_assert_true (db_pool_core_give_up (world->core, &overdue->ticket,
+                                                   DB_TICKET_TIMED_OUT, world->now, &fx));
               run_effects (world, &fx);
               /* Its own announcement comes as a look, which finds the end. */
             }
@@ -439,10 +431,7 @@ op_acquire (World *world)
     {
       caller->state = blocking ? CALLER_AWAKE : CALLER_PENDING;
       if (blocking)
-        schedule (world,
-                  EVENT_LOOK,
-                  world->now + between (world, 0, 10),
-                  NULL,
+        schedule (world, EVENT_LOOK, world->now + between (world, 0, 10), NULL,
                   (Caller *) db_ticket_ref (&caller->ticket));
     }
   run_effects (world, &fx);
@@ -583,7 +572,7 @@ step (World *world)
 static guint64
 simulate (guint32 seed, guint n_steps)
 {
-  World world = { .seed = seed, .now = 1000 };
+  World world = {.seed = seed, .now = 1000};
   DbPoolStats stats;
   guint64 result;
 
@@ -595,7 +584,9 @@ simulate (guint32 seed, guint n_steps)
   world.settings.idle_timeout = chance (&world, 50) ? 0 : between (&world, 1000, 5000000);
   world.settings.max_lifetime = chance (&world, 50) ? 0 : between (&world, 10000, 10000000);
   world.settings.lifetime_jitter = 10;
-  world.settings.validate_after_idle = chance (&world, 30) ? -1 : chance (&world, 20) ? 0 : between (&world, 1, 20000);
+  world.settings.validate_after_idle = chance (&world, 30)   ? -1
+                                       : chance (&world, 20) ? 0
+                                                             : between (&world, 1, 20000);
   world.settings.hand_off_after = chance (&world, 30) ? 0 : between (&world, 1, 5000);
   world.settings.max_uses = chance (&world, 80) ? 0 : (guint) between (&world, 1, 20);
   world.settings.max_waiters = chance (&world, 80) ? 0 : (guint) between (&world, 1, 20);
@@ -673,11 +664,11 @@ int
 main (int argc, char **argv)
 {
   GOptionEntry entries[] = {
-    { "seeds", 0, 0, G_OPTION_ARG_INT, &n_seeds, "How many seeds", "N" },
-    { "first", 0, 0, G_OPTION_ARG_INT, &first_seed, "The first seed", "SEED" },
+    {"seeds", 0, 0, G_OPTION_ARG_INT, &n_seeds, "How many seeds", "N"},
+    {"first", 0, 0, G_OPTION_ARG_INT, &first_seed, "The first seed", "SEED"},
     G_OPTION_ENTRY_NULL,
   };
-  g_autoptr(GOptionContext) context = g_option_context_new (NULL);
+  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
 
   g_option_context_add_main_entries (context, entries, NULL);
   g_option_context_set_ignore_unknown_options (context, TRUE);

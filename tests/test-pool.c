@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* The pool with a scripted manager: what callers see, blocking and asynchronous, and that the books balance. */
+/* The pool with a scripted manager: what callers see, blocking and asynchronous, and that the books
+ * balance. */
 
 #include "config.h"
 
@@ -22,7 +23,7 @@ typedef struct
 static void
 set_up (Fixture *fixture, guint max, gint64 timeout)
 {
-  g_autoptr(DbPoolConfig) config = db_pool_config_new ();
+  g_autoptr (DbPoolConfig) config = db_pool_config_new ();
   GError *error = NULL;
 
   g_object_set (config, "max-connections", max, "connection-timeout", timeout, NULL);
@@ -34,20 +35,19 @@ set_up (Fixture *fixture, guint max, gint64 timeout)
 static void
 assert_balanced (DbPool *pool)
 {
-  g_autoptr(DbPoolStats) stats = db_pool_get_stats (pool);
+  g_autoptr (DbPoolStats) stats = db_pool_get_stats (pool);
 
-  g_assert_cmpuint (db_pool_stats_get_total (stats),
-                    ==,
+  g_assert_cmpuint (db_pool_stats_get_total (stats), ==,
                     db_pool_stats_get_idle (stats) + db_pool_stats_get_lent (stats) +
-                        db_pool_stats_get_opening (stats) + db_pool_stats_get_busy (stats));
-  g_assert_cmpuint (db_pool_stats_get_requests (stats),
-                    ==,
+                      db_pool_stats_get_opening (stats) + db_pool_stats_get_busy (stats));
+  g_assert_cmpuint (db_pool_stats_get_requests (stats), ==,
                     db_pool_stats_get_acquired (stats) + db_pool_stats_get_timeouts (stats) +
-                        db_pool_stats_get_cancelled (stats) + db_pool_stats_get_errors (stats) +
-                        db_pool_stats_get_refused (stats) + db_pool_stats_get_waiting (stats));
+                      db_pool_stats_get_cancelled (stats) + db_pool_stats_get_errors (stats) +
+                      db_pool_stats_get_refused (stats) + db_pool_stats_get_waiting (stats));
 }
 
-/* Drops what must be the last reference but for that of a thread of dbpool's which is about to end. */
+/* Drops what must be the last reference but for that of a thread of dbpool's which is about to end.
+ */
 static void
 assert_finalized_soon (gpointer object)
 {
@@ -84,7 +84,7 @@ tear_down (Fixture *fixture)
 static void
 assert_gauges (DbPool *pool, guint total, guint idle, guint lent, guint waiting)
 {
-  g_autoptr(DbPoolStats) stats = db_pool_get_stats (pool);
+  g_autoptr (DbPoolStats) stats = db_pool_get_stats (pool);
 
   g_assert_cmpuint (db_pool_stats_get_total (stats), ==, total);
   g_assert_cmpuint (db_pool_stats_get_idle (stats), ==, idle);
@@ -103,13 +103,14 @@ acquire (DbPool *pool)
   return connection;
 }
 
-/* Lets the world turn until @pool's gauges are what they should be; a watchdog ends it otherwise. */
+/* Lets the world turn until @pool's gauges are what they should be; a watchdog ends it otherwise.
+ */
 static void
 await_gauges (DbPool *pool, guint total, guint idle, guint lent, guint waiting)
 {
   for (;;)
     {
-      g_autoptr(DbPoolStats) stats = db_pool_get_stats (pool);
+      g_autoptr (DbPoolStats) stats = db_pool_get_stats (pool);
 
       if (db_pool_stats_get_total (stats) == total && db_pool_stats_get_idle (stats) == idle &&
           db_pool_stats_get_lent (stats) == lent && db_pool_stats_get_waiting (stats) == waiting)
@@ -217,7 +218,7 @@ test_released (void)
   Fixture fixture;
   DbConnection *stale, *current;
   GError *error = NULL;
-  g_autoptr(DbResult) result = NULL;
+  g_autoptr (DbResult) result = NULL;
 
   set_up (&fixture, 1, SECOND);
   stale = acquire (fixture.pool);
@@ -280,7 +281,7 @@ test_timeout_async (void)
 {
   Fixture fixture;
   DbConnection *held;
-  Waiter waiter = { 0 };
+  Waiter waiter = {0};
   gint64 before;
 
   set_up (&fixture, 1, 50 * MS);
@@ -329,7 +330,7 @@ test_async_is_not_reentrant (void)
 {
   Fixture fixture;
   DbConnection *connection;
-  Waiter waiter = { 0 };
+  Waiter waiter = {0};
 
   set_up (&fixture, 1, SECOND);
   connection = acquire (fixture.pool);
@@ -354,8 +355,8 @@ static gpointer
 acquire_in_own_context (gpointer data)
 {
   Fixture *fixture = data;
-  g_autoptr(GMainContext) context = g_main_context_new ();
-  Waiter waiter = { .context = context };
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  Waiter waiter = {.context = context};
 
   g_main_context_push_thread_default (context);
   for (guint i = 0; i < 200; i++)
@@ -391,7 +392,7 @@ test_async_order (void)
 {
   Fixture fixture;
   DbConnection *held;
-  Waiter waiters[20] = { 0 };
+  Waiter waiters[20] = {0};
   guint order = 0;
 
   set_up (&fixture, 1, 10 * SECOND);
@@ -417,9 +418,9 @@ static void
 test_cancelled_before (void)
 {
   Fixture fixture;
-  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
-  g_autoptr(DbPoolStats) stats = NULL;
-  Waiter waiter = { 0 };
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (DbPoolStats) stats = NULL;
+  Waiter waiter = {0};
   GError *error = NULL;
 
   set_up (&fixture, 1, SECOND);
@@ -443,10 +444,10 @@ static void
 test_cancel_waiting (void)
 {
   Fixture fixture;
-  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   DbConnection *held;
-  Waiter cancelled[20] = { 0 };
-  Waiter others[5] = { 0 };
+  Waiter cancelled[20] = {0};
+  Waiter others[5] = {0};
   guint order = 0;
 
   set_up (&fixture, 1, 10 * SECOND);
@@ -495,10 +496,10 @@ test_cancel_granted (void)
   set_up (&fixture, 1, 10 * SECOND);
   for (guint i = 0; i < 200; i++)
     {
-      g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+      g_autoptr (GCancellable) cancellable = g_cancellable_new ();
       DbConnection *held = acquire (fixture.pool);
-      Waiter first = { 0 };
-      Waiter second = { 0 };
+      Waiter first = {0};
+      Waiter second = {0};
       GThread *thread;
 
       db_pool_acquire_async (fixture.pool, cancellable, acquired_cb, &first);
@@ -526,7 +527,7 @@ acquire_in_thread (gpointer data)
 {
   gpointer *args = data;
   GError *error = NULL;
-  g_autoptr(DbConnection) connection = db_pool_acquire (args[0], args[1], &error);
+  g_autoptr (DbConnection) connection = db_pool_acquire (args[0], args[1], &error);
 
   return error;
 }
@@ -535,8 +536,8 @@ static void
 test_cancel_blocking (void)
 {
   Fixture fixture;
-  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GError) error = NULL;
   DbConnection *held;
   gpointer args[2];
   GThread *thread;
@@ -559,7 +560,7 @@ count_cb (GObject *source, GAsyncResult *result, gpointer data)
 {
   guint *count = data;
   GError *error = NULL;
-  g_autoptr(DbConnection) connection = db_pool_acquire_finish (DB_POOL (source), result, &error);
+  g_autoptr (DbConnection) connection = db_pool_acquire_finish (DB_POOL (source), result, &error);
 
   g_assert_no_error (error);
   ++*count;
@@ -655,9 +656,9 @@ static void
 test_permanent_error (void)
 {
   Fixture fixture;
-  g_autoptr(GError) wrong = g_error_new_literal (DB_ERROR, DB_ERROR_AUTHENTICATION, "wrong");
+  g_autoptr (GError) wrong = g_error_new_literal (DB_ERROR, DB_ERROR_AUTHENTICATION, "wrong");
   GError *error = NULL;
-  Waiter waiter = { 0 };
+  Waiter waiter = {0};
 
   set_up (&fixture, 1, 60 * SECOND);
   fake_manager_fail_opens (fixture.manager, G_MAXUINT, wrong);
@@ -681,7 +682,7 @@ static void
 test_transient_error (void)
 {
   Fixture fixture;
-  g_autoptr(GError) refused = g_error_new_literal (DB_ERROR, DB_ERROR_CONNECTION, "refused by M");
+  g_autoptr (GError) refused = g_error_new_literal (DB_ERROR, DB_ERROR_CONNECTION, "refused by M");
   GError *error = NULL;
 
   set_up (&fixture, 1, 200 * MS);
@@ -742,7 +743,7 @@ test_waiter_takes_what_comes_first (void)
 {
   Fixture fixture;
   DbConnection *held;
-  Waiter waiter = { 0 };
+  Waiter waiter = {0};
   guint id;
 
   set_up (&fixture, 2, 10 * SECOND);
@@ -837,10 +838,10 @@ test_close_wakes_waiters (void)
 {
   Fixture fixture;
   DbConnection *held;
-  Waiter waiter = { 0 };
+  Waiter waiter = {0};
   GError *error = NULL;
   GThread *thread;
-  gpointer args[2] = { NULL, NULL };
+  gpointer args[2] = {NULL, NULL};
 
   set_up (&fixture, 1, 60 * SECOND);
   held = acquire (fixture.pool);
@@ -869,7 +870,7 @@ static gpointer
 query_in_thread (gpointer data)
 {
   GError *error = NULL;
-  g_autoptr(DbResult) result = db_connection_query (data, "hang", NULL, NULL, &error);
+  g_autoptr (DbResult) result = db_connection_query (data, "hang", NULL, NULL, &error);
 
   return error;
 }
@@ -960,21 +961,22 @@ static void
 queried_cb (GObject *source, GAsyncResult *result, gpointer data)
 {
   Waiter *waiter = data;
-  g_autoptr(DbResult) rows =
-      db_connection_query_finish (DB_CONNECTION (source), result, &waiter->error);
+  g_autoptr (DbResult) rows =
+    db_connection_query_finish (DB_CONNECTION (source), result, &waiter->error);
 
   waiter->done = TRUE;
   if (waiter->order != NULL)
     waiter->position = ++*waiter->order;
 }
 
-/* Asynchronous operations wait their turn in call order; a blocking one fails; a release ends those that wait. */
+/* Asynchronous operations wait their turn in call order; a blocking one fails; a release ends those
+ * that wait. */
 static void
 test_one_at_a_time (void)
 {
   Fixture fixture;
   DbConnection *connection;
-  Waiter waiters[4] = { 0 };
+  Waiter waiters[4] = {0};
   GError *error = NULL;
   guint order = 0;
 
@@ -983,11 +985,7 @@ test_one_at_a_time (void)
   for (guint i = 0; i < 4; i++)
     {
       waiters[i].order = &order;
-      db_connection_query_async (connection,
-                                 i == 0 ? "hang" : "SELECT 1",
-                                 NULL,
-                                 NULL,
-                                 queried_cb,
+      db_connection_query_async (connection, i == 0 ? "hang" : "SELECT 1", NULL, NULL, queried_cb,
                                  &waiters[i]);
     }
   fake_session_await_hang (fake_connection_get_session (connection));
@@ -1004,11 +1002,7 @@ test_one_at_a_time (void)
     }
 
   for (guint i = 0; i < 4; i++)
-    db_connection_query_async (connection,
-                               i == 0 ? "hang" : "SELECT 1",
-                               NULL,
-                               NULL,
-                               queried_cb,
+    db_connection_query_async (connection, i == 0 ? "hang" : "SELECT 1", NULL, NULL, queried_cb,
                                &waiters[i]);
   {
     FakeSession *session = fake_connection_get_session (connection);
@@ -1036,9 +1030,9 @@ static void
 test_cancel_query (void)
 {
   Fixture fixture;
-  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   DbConnection *connection;
-  Waiter waiter = { 0 };
+  Waiter waiter = {0};
 
   set_up (&fixture, 1, SECOND);
   connection = acquire (fixture.pool);
@@ -1058,7 +1052,7 @@ test_transactions (void)
 {
   Fixture fixture;
   DbConnection *connection;
-  g_autoptr(DbTransaction) outer = NULL;
+  g_autoptr (DbTransaction) outer = NULL;
   DbTransaction *dropped;
   GError *error = NULL;
 
@@ -1084,12 +1078,10 @@ test_transactions (void)
   dropped = db_connection_begin (connection, DB_ISOLATION_DEFAULT, 0, NULL, &error);
   g_assert_no_error (error);
   g_object_unref (dropped);
-  g_assert_cmpint (db_session_get_state (db_connection_get_session (connection)),
-                   ==,
+  g_assert_cmpint (db_session_get_state (db_connection_get_session (connection)), ==,
                    DB_SESSION_IN_TRANSACTION);
   g_assert_cmpint (db_connection_execute (connection, "SELECT 1", NULL, NULL, NULL), ==, 1);
-  g_assert_cmpint (db_session_get_state (db_connection_get_session (connection)),
-                   ==,
+  g_assert_cmpint (db_session_get_state (db_connection_get_session (connection)), ==,
                    DB_SESSION_IDLE);
   /* A guard holds its connection. */
   g_object_unref (connection);
@@ -1128,7 +1120,7 @@ static void
 test_undelivered (void)
 {
   Fixture fixture;
-  Waiter waiter = { 0 };
+  Waiter waiter = {0};
   DbConnection *connection;
   GError *error = NULL;
 
@@ -1152,7 +1144,7 @@ test_resize (void)
 {
   Fixture fixture;
   DbConnection *a, *b;
-  Waiter waiter = { 0 };
+  Waiter waiter = {0};
 
   set_up (&fixture, 1, 10 * SECOND);
   a = acquire (fixture.pool);
@@ -1174,19 +1166,13 @@ static void
 test_min_idle_lifetime (void)
 {
   Fixture fixture;
-  g_autoptr(DbPoolStats) stats = NULL;
+  g_autoptr (DbPoolStats) stats = NULL;
   DbConnection *connections[5];
   guint id;
 
   set_up (&fixture, 5, SECOND);
-  g_object_set (db_pool_get_config (fixture.pool),
-                "min-connections",
-                2,
-                "idle-timeout",
-                50 * MS,
-                "max-lifetime",
-                (gint64) 0,
-                NULL);
+  g_object_set (db_pool_get_config (fixture.pool), "min-connections", 2, "idle-timeout", 50 * MS,
+                "max-lifetime", (gint64) 0, NULL);
   for (guint i = 0; i < 5; i++)
     connections[i] = acquire (fixture.pool);
   for (guint i = 0; i < 5; i++)
@@ -1198,12 +1184,8 @@ test_min_idle_lifetime (void)
   tear_down (&fixture);
 
   set_up (&fixture, 1, SECOND);
-  g_object_set (db_pool_get_config (fixture.pool),
-                "idle-timeout",
-                (gint64) 0,
-                "max-lifetime",
-                30 * MS,
-                NULL);
+  g_object_set (db_pool_get_config (fixture.pool), "idle-timeout", (gint64) 0, "max-lifetime",
+                30 * MS, NULL);
   connections[0] = acquire (fixture.pool);
   id = fake_connection_get_id (connections[0]);
   g_usleep (31 * MS);
@@ -1260,7 +1242,7 @@ static void
 test_one_shot (void)
 {
   Fixture fixture;
-  g_autoptr(DbResult) result = NULL;
+  g_autoptr (DbResult) result = NULL;
   GError *error = NULL;
   gint64 n = -2;
 
@@ -1282,9 +1264,9 @@ test_one_shot (void)
 static void
 test_bad_configuration (void)
 {
-  g_autoptr(FakeManager) manager = fake_manager_new ();
-  g_autoptr(DbPoolConfig) config = db_pool_config_new ();
-  g_autoptr(DbPool) orphan = NULL;
+  g_autoptr (FakeManager) manager = fake_manager_new ();
+  g_autoptr (DbPoolConfig) config = db_pool_config_new ();
+  g_autoptr (DbPool) orphan = NULL;
   GError *error = NULL;
 
   g_object_set (config, "min-connections", 4, "max-connections", 2, NULL);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* What the pool itself costs, with a database that costs nothing: each figure beside the floor of the same run.
- * Not a test: it asserts nothing, and machines differ. */
+/* What the pool itself costs, with a database that costs nothing: each figure beside the floor of
+ * the same run. Not a test: it asserts nothing, and machines differ. */
 
 #include "config.h"
 
@@ -58,7 +58,7 @@ floor_task (Bench *bench)
 {
   for (guint i = 0; i < bench->n; i++)
     {
-      g_autoptr(GTask) task = g_task_new (bench->pool, NULL, task_done_cb, bench);
+      g_autoptr (GTask) task = g_task_new (bench->pool, NULL, task_done_cb, bench);
       guint before = bench->done;
 
       g_task_return_pointer (task, NULL, NULL);
@@ -99,8 +99,8 @@ acquire_async (Bench *bench)
 static DbPool *
 make_pool (guint max)
 {
-  g_autoptr(FakeManager) manager = fake_manager_new ();
-  g_autoptr(DbPoolConfig) config = db_pool_config_new ();
+  g_autoptr (FakeManager) manager = fake_manager_new ();
+  g_autoptr (DbPoolConfig) config = db_pool_config_new ();
 
   g_object_set (config, "max-connections", max, "idle-timeout", (gint64) 0, NULL);
   return db_pool_new (DB_CONNECTION_MANAGER (manager), config, NULL);
@@ -109,7 +109,7 @@ make_pool (guint max)
 static void
 fill (DbPool *pool, guint n)
 {
-  g_autoptr(GPtrArray) connections = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (GPtrArray) connections = g_ptr_array_new_with_free_func (g_object_unref);
 
   for (guint i = 0; i < n; i++)
     g_ptr_array_add (connections, db_pool_acquire (pool, NULL, NULL));
@@ -125,9 +125,9 @@ print_row (const char *what, double ns, const char *floor_name, double floor_ns)
 static void
 bench_waiters (guint n)
 {
-  g_autoptr(DbPool) pool = make_pool (1);
+  g_autoptr (DbPool) pool = make_pool (1);
   DbConnection *held = db_pool_acquire (pool, NULL, NULL);
-  Bench bench = { .pool = pool };
+  Bench bench = {.pool = pool};
   gint64 start = g_get_monotonic_time ();
   gint64 queued, drained;
 
@@ -138,10 +138,8 @@ bench_waiters (guint n)
   while (bench.done < n)
     g_main_context_iteration (NULL, TRUE);
   drained = g_get_monotonic_time ();
-  printf ("%u waiters: enqueue %.0f ns, drain %.0f ns each\n",
-          n,
-          (double) (queued - start) * 1000 / n,
-          (double) (drained - queued) * 1000 / n);
+  printf ("%u waiters: enqueue %.0f ns, drain %.0f ns each\n", n,
+          (double) (queued - start) * 1000 / n, (double) (drained - queued) * 1000 / n);
 }
 
 /* Threads over sessions, each holding one for 20 µs of processor time. */
@@ -173,7 +171,7 @@ hold_in_thread (gpointer data)
 static void
 bench_contention (guint n_threads, guint n_sessions)
 {
-  g_autoptr(DbPool) pool = make_pool (n_sessions);
+  g_autoptr (DbPool) pool = make_pool (n_sessions);
   g_autofree Worker *workers = g_new0 (Worker, n_threads);
   g_autofree GThread **threads = g_new0 (GThread *, n_threads);
   gint64 until = g_get_monotonic_time () + 2 * G_TIME_SPAN_SECOND;
@@ -185,7 +183,7 @@ bench_contention (guint n_threads, guint n_sessions)
   fill (pool, n_sessions);
   for (guint i = 0; i < n_threads; i++)
     {
-      workers[i] = (Worker) { pool, until, 0 };
+      workers[i] = (Worker){pool, until, 0};
       threads[i] = g_thread_new ("holder", hold_in_thread, &workers[i]);
     }
   for (guint i = 0; i < n_threads; i++)
@@ -196,18 +194,14 @@ bench_contention (guint n_threads, guint n_sessions)
       most = MAX (most, workers[i].cycles);
     }
   printf ("%2u threads over %u sessions, 20 µs each: %6.0f/s, %.2f of the ideal, share %.2f\n",
-          n_threads,
-          n_sessions,
-          sum / 2.0,
-          sum / 2.0 / ideal,
-          (double) least / (double) most);
+          n_threads, n_sessions, sum / 2.0, sum / 2.0 / ideal, (double) least / (double) most);
 }
 
 int
 main (void)
 {
-  g_autoptr(DbPool) pool = make_pool (4);
-  Bench bench = { .pool = pool };
+  g_autoptr (DbPool) pool = make_pool (4);
+  Bench bench = {.pool = pool};
   double object_ns;
   double task_ns;
 
@@ -216,19 +210,15 @@ main (void)
   task_ns = measure (floor_task, &bench, 100000);
   printf ("floors: GObject new + unref %.0f ns, GTask round trip %.0f ns\n", object_ns, task_ns);
   print_row ("acquire + last unref", measure (acquire_unref, &bench, 200000), "GObject", object_ns);
-  print_row ("acquire_async + callback + release",
-             measure (acquire_async, &bench, 100000),
-             "GTask",
+  print_row ("acquire_async + callback + release", measure (acquire_async, &bench, 100000), "GTask",
              task_ns);
   {
-    g_autoptr(DbPool) large = make_pool (1000);
-    Bench many = { .pool = large };
+    g_autoptr (DbPool) large = make_pool (1000);
+    Bench many = {.pool = large};
 
     fill (large, 1000);
-    print_row ("acquire + last unref, 1,000 idle",
-               measure (acquire_unref, &many, 200000),
-               "GObject",
-               object_ns);
+    print_row ("acquire + last unref, 1,000 idle", measure (acquire_unref, &many, 200000),
+               "GObject", object_ns);
   }
   bench_waiters (1000);
   bench_waiters (10000);
