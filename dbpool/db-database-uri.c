@@ -50,7 +50,7 @@ static char *
 find_unknown_key (const char *query)
 {
   PQconninfoOption *known = PQconninfoParse ("", NULL);
-  g_auto (GStrv) pairs = g_strsplit (query, "&", -1);
+  g_auto(GStrv) pairs = g_strsplit (query, "&", -1);
   char *unknown = NULL;
 
   for (char **pair = pairs; known != NULL && *pair != NULL && unknown == NULL; pair++)
@@ -102,12 +102,12 @@ fail_malformed (const char *uri, GError **error)
 static gboolean
 set_hosts (DbDatabaseConfig *self, const char *hosts, const char *ports, GError **error)
 {
-  g_auto (GStrv) host = g_strsplit (hosts, ",", -1);
-  g_auto (GStrv) port = g_strsplit (ports, ",", -1);
+  g_auto(GStrv) host = g_strsplit (hosts, ",", -1);
+  g_auto(GStrv) port = g_strsplit (ports, ",", -1);
   guint n_hosts = g_strv_length (host);
   guint n_ports = g_strv_length (port);
-  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
-  g_auto (GStrv) entries = NULL;
+  g_autoptr(GStrvBuilder) builder = g_strv_builder_new ();
+  g_auto(GStrv) entries = NULL;
 
   if (n_hosts > 0 && n_ports > 1 && n_ports != n_hosts)
     return fail (error, "the URI of the PostgreSQL database has %u ports for %u hosts", n_ports,
@@ -136,7 +136,7 @@ set_hosts (DbDatabaseConfig *self, const char *hosts, const char *ports, GError 
 static gboolean
 set_ssl_mode (DbDatabaseConfig *self, const char *name, GError **error)
 {
-  g_autoptr (GEnumClass) modes = g_type_class_ref (DB_TYPE_SSL_MODE);
+  g_autoptr(GEnumClass) modes = g_type_class_ref (DB_TYPE_SSL_MODE);
   GEnumValue *mode = g_enum_get_value_by_nick (modes, name);
 
   if (mode == NULL || mode->value == DB_SSL_MODE_DEFAULT)

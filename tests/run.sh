@@ -87,7 +87,7 @@ if [ "${1:-}" = --run ]; then
   sh "$root/tests/check-installed.sh" "$prefix" "$root" || true
   if [ -n "$tsan_suites" ]; then
     echo "== ThreadSanitizer"
-    set -- "$@" "$build-tsan/meson-logs/testlog.json"
+    set -- "$@" "$build-tsan/meson-logs/testlog-tsan-filter.py.json"
     rm -f "$3"
     # shellcheck disable=SC2086 # a list of words
     run_suites "$build-tsan" "$root/tests/tsan-filter.py" $tsan_suites

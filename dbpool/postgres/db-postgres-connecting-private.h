@@ -18,5 +18,6 @@ gboolean db_postgres_conninfo_is_unverified (DbConninfo *info);
 /* @where: the database in words, for errors. */
 PGconn *db_postgres_connect (DbConninfo *info, const char *where, GError **error);
 
-/* Returns when the server has let go of the session, at most a second later. */
-void db_postgres_disconnect (PGconn *conn);
+/* Returns when the server has let go of the session, at most a second later. @fd: a copy of the
+ * socket of @conn; left open. */
+void db_postgres_disconnect (PGconn *conn, int fd);

@@ -11,7 +11,6 @@
 #include "db-postgres-errors-private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <locale.h>
 #include <poll.h>
@@ -200,13 +199,8 @@ wait_for_eof (int fd)
 }
 
 void
-db_postgres_disconnect (PGconn *conn)
+db_postgres_disconnect (PGconn *conn, int fd)
 {
-  int fd = PQsocket (conn) >= 0 ? fcntl (PQsocket (conn), F_DUPFD_CLOEXEC, 0) : -1;
-
   PQfinish (conn);
-  if (fd < 0)
-    return;
   wait_for_eof (fd);
-  close (fd);
 }

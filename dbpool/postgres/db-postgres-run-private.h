@@ -19,12 +19,12 @@ typedef enum
   DB_POSTGRES_RUN_ABANDON = 1 << 1,  /* at the deadline the session is broken, without a cancel */
 } DbPostgresRunFlags;
 
-/* What to wait for, beside the session's wake_fd and the deadline. */
+/* What to wait for, beside the deadline. */
 typedef enum
 {
   DB_POSTGRES_WAIT_READ,  /* the socket is readable */
   DB_POSTGRES_WAIT_WRITE, /* the socket is writable or readable */
-  DB_POSTGRES_WAIT_WAKE,  /* nothing else */
+  DB_POSTGRES_WAIT_WAKE,  /* the source is made ready; only where there is one */
   DB_POSTGRES_DONE,
 } DbPostgresWait;
 
@@ -45,11 +45,10 @@ typedef struct
   DbPostgresRunFlags flags;
   GCancellable *cancellable;
   gulong cancelled_id;
-  guint64 epoch;
+  guint64 epoch; /* 0: it has not begun */
+  gboolean has_source;
 
   gint64 deadline;      /* of the statement; G_MAXINT64: none */
-  gint64 resend_at;     /* the cancel is sent again; it may have come before the statement */
-  gint64 give_up_at;    /* the session is abandoned */
   gboolean was_late;    /* the deadline passed */
   gboolean was_stopped; /* a cancel was requested, by whomever */
   gboolean gave_up;
@@ -79,8 +78,12 @@ void db_postgres_run_init (DbPostgresRun *self,
                            DbPostgresRunFlags flags,
                            GCancellable *cancellable);
 
-/* Sends the statement. A failure shows in finish. */
-void db_postgres_run_start (DbPostgresRun *self);
+/* Sends the statement. A failure shows in finish. @source: what drives it, NULL for a thread. */
+DbPostgresWait db_postgres_run_start (DbPostgresRun *self, GSource *source);
+
+/* From now on the statement is stopped when its cancellable is cancelled; until then this is only
+ * seen in finish. Call it once, between start and finish. */
+void db_postgres_run_watch_cancellable (DbPostgresRun *self);
 
 /* @ready: the socket is. */
 DbPostgresWait db_postgres_run_advance (DbPostgresRun *self, gboolean ready);

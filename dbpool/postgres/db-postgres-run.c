@@ -19,11 +19,6 @@
 
 #include <string.h>
 
-/* A cancel may reach the server before its statement does; it is sent again until it has worked,
- * and when it has not for this long, the session is given up. */
-#define RESEND_CANCEL_AFTER (20 * G_TIME_SPAN_MILLISECOND)
-#define GIVE_UP_AFTER (2 * G_TIME_SPAN_SECOND)
-
 /* libpq returns NULL at most twice between two results. */
 #define MAX_NULLS 4
 
@@ -194,7 +189,7 @@ db_postgres_run_init (DbPostgresRun *self,
   self->flags = flags;
   self->cancellable = cancellable;
   self->copy = PGRES_EMPTY_QUERY;
-  self->deadline = self->resend_at = self->give_up_at = G_MAXINT64;
+  self->deadline = G_MAXINT64;
   if (plan->timeout > 0)
     self->deadline = g_get_monotonic_time () + plan->timeout;
 }
@@ -213,7 +208,7 @@ cancelled_cb (GCancellable *cancellable, gpointer data)
   DbPostgresCancelTarget *target = data;
 
   DB_TSAN_ACQUIRE (target); /* passed under GObject's lock */
-  db_postgres_session_request_cancel (target->session, target->epoch, FALSE);
+  db_postgres_session_request_cancel (target->session, target->epoch);
   DB_TSAN_RELEASE (target);
 }
 
@@ -228,29 +223,17 @@ cancel_target_free (gpointer data)
 }
 
 void
-db_postgres_run_start (DbPostgresRun *self)
+db_postgres_run_watch_cancellable (DbPostgresRun *self)
 {
-  DbPostgresSession *session = self->session;
   DbPostgresCancelTarget *target;
 
-  if (db_session_get_state (DB_SESSION (session)) == DB_SESSION_BROKEN)
-    {
-      self->error = g_error_new (DB_ERROR, DB_ERROR_CONNECTION, "the session with %s is broken",
-                                 session->where);
-      self->drained = TRUE;
-      return;
-    }
-  self->epoch = db_postgres_session_begin (session);
-  self->was_idle = PQtransactionStatus (session->conn) == PQTRANS_IDLE;
-  send_all (self);
-  if (self->cancellable == NULL || self->drained)
+  if (self->cancellable == NULL)
     return;
-
-  /* After sending: what is cancelled already is cancelled here, by a call of the handler. */
   target = g_new (DbPostgresCancelTarget, 1);
-  target->session = g_object_ref (session);
+  target->session = g_object_ref (self->session);
   target->epoch = self->epoch;
   DB_TSAN_RELEASE (target);
+  /* Calls the handler now if it is cancelled already. */
   self->cancelled_id = g_cancellable_connect (self->cancellable, G_CALLBACK (cancelled_cb), target,
                                               cancel_target_free);
 }
@@ -354,7 +337,7 @@ refuse_copy (DbPostgresRun *self, ExecStatusType status)
                                      "COPY from or to the client is not supported: use INSERT and "
                                      "SELECT, or COPY with a file of the server");
   if (status == PGRES_COPY_OUT)
-    db_postgres_session_request_cancel (self->session, self->epoch, FALSE);
+    db_postgres_session_request_cancel (self->session, self->epoch);
   else if (status == PGRES_COPY_BOTH)
     self->gave_up = TRUE;
 }
@@ -515,16 +498,23 @@ leave_pipeline (DbPostgresRun *self)
     self->session->broken = TRUE;
 }
 
+static DbPostgresCancel
+get_cancel (DbPostgresRun *self)
+{
+  return g_atomic_int_get (&self->session->cancel);
+}
+
 /* All has been answered. TRUE if that was not the end, because more was sent. */
 static gboolean
 go_on (DbPostgresRun *self)
 {
   PGconn *conn = self->session->conn;
-  gboolean stopped =
-    self->was_late || db_postgres_session_get_cancel (self->session) != DB_POSTGRES_CANCEL_NONE;
 
   leave_pipeline (self);
-  if (PQstatus (conn) != CONNECTION_OK || self->session->broken || stopped || self->gave_up)
+  if (!self->in_prelude && !self->may_retry)
+    return FALSE;
+  if (PQstatus (conn) != CONNECTION_OK || self->session->broken ||
+      get_cancel (self) != DB_POSTGRES_CANCEL_NONE)
     return FALSE;
   if (self->in_prelude && self->error == NULL)
     {
@@ -542,75 +532,82 @@ go_on (DbPostgresRun *self)
   return FALSE;
 }
 
-/* Deadlines, and what other threads asked for. TRUE when the session has to be given up. */
+/* The deadline, and what other threads asked for. TRUE when the session has been given up. */
 static gboolean
 is_hopeless (DbPostgresRun *self)
 {
-  DbPostgresCancel cancel = db_postgres_session_get_cancel (self->session);
-  gint64 now;
+  DbPostgresCancel cancel = get_cancel (self);
 
-  if (cancel == DB_POSTGRES_CANCEL_NONE && self->deadline == G_MAXINT64)
-    return FALSE;
-  now = g_get_monotonic_time ();
-  if (cancel == DB_POSTGRES_CANCEL_NONE && now >= self->deadline)
+  if (cancel == DB_POSTGRES_CANCEL_NONE && self->deadline != G_MAXINT64 && !self->drained &&
+      g_get_monotonic_time () >= self->deadline)
     {
       self->was_late = TRUE;
-      self->deadline = G_MAXINT64;
       if (self->flags & DB_POSTGRES_RUN_ABANDON)
         return TRUE;
-      db_postgres_session_request_cancel (self->session, self->epoch, FALSE);
-      cancel = DB_POSTGRES_CANCEL_SENDING;
+      db_postgres_session_request_cancel (self->session, self->epoch);
+      cancel = get_cancel (self);
     }
-  if (cancel == DB_POSTGRES_CANCEL_NONE)
-    return FALSE;
-
-  if (!self->was_stopped)
+  if (cancel != DB_POSTGRES_CANCEL_NONE)
     {
       self->was_stopped = TRUE;
       self->deadline = G_MAXINT64;
-      self->give_up_at = now + GIVE_UP_AFTER;
-      self->resend_at = now + RESEND_CANCEL_AFTER;
     }
-  if (cancel == DB_POSTGRES_CANCEL_FAILED || now >= self->give_up_at)
-    return TRUE;
-  if (!self->drained && now >= self->resend_at)
-    {
-      db_postgres_session_request_cancel (self->session, self->epoch, TRUE);
-      self->resend_at = now + (self->give_up_at - now) / 4 + RESEND_CANCEL_AFTER;
-    }
-  return FALSE;
+  return cancel == DB_POSTGRES_CANCEL_GAVE_UP;
+}
+
+static DbPostgresWait
+give_up (DbPostgresRun *self)
+{
+  self->gave_up = TRUE;
+  self->session->broken = TRUE;
+  db_postgres_session_end (self->session, DB_POSTGRES_END_ABANDON);
+  return DB_POSTGRES_DONE;
 }
 
 DbPostgresWait
 db_postgres_run_advance (DbPostgresRun *self, gboolean ready)
 {
-  PGconn *conn = self->session->conn;
-
-  if (self->epoch == 0)
-    return DB_POSTGRES_DONE; /* it never began */
-  if (ready && !self->drained && !PQconsumeInput (conn))
+  if (ready && !self->drained && !PQconsumeInput (self->session->conn))
     self->dead = TRUE;
   while (!self->drained && read_results (self))
-    self->drained = !go_on (self);
-  if (is_hopeless (self))
-    self->gave_up = TRUE;
-  if (self->gave_up)
+    self->drained = self->gave_up || !go_on (self);
+  if (self->gave_up || is_hopeless (self))
+    return give_up (self);
+  if (!self->drained)
+    return self->flushing ? DB_POSTGRES_WAIT_WRITE : DB_POSTGRES_WAIT_READ;
+  if (!db_postgres_session_end (self->session,
+                                self->has_source ? DB_POSTGRES_END_TRY : DB_POSTGRES_END_WAIT))
+    return DB_POSTGRES_WAIT_WAKE;
+  /* It may have been asked for while we looked. */
+  self->was_stopped = get_cancel (self) != DB_POSTGRES_CANCEL_NONE;
+  return get_cancel (self) == DB_POSTGRES_CANCEL_GAVE_UP ? give_up (self) : DB_POSTGRES_DONE;
+}
+
+DbPostgresWait
+db_postgres_run_start (DbPostgresRun *self, GSource *source)
+{
+  DbPostgresSession *session = self->session;
+
+  if (!db_postgres_session_is_sound (session))
     {
-      self->session->broken = TRUE;
-      db_postgres_session_end (self->session, TRUE);
+      self->error = g_error_new (DB_ERROR, DB_ERROR_CONNECTION, "the session with %s is broken",
+                                 session->where);
       return DB_POSTGRES_DONE;
     }
+  self->has_source = source != NULL;
+  self->epoch = db_postgres_session_begin (session, source);
+  self->was_idle = PQtransactionStatus (session->conn) == PQTRANS_IDLE;
+  send_all (self);
+  self->flushing = !self->drained && PQflush (session->conn) != 0;
   if (self->drained)
-    return db_postgres_session_end (self->session, FALSE) ? DB_POSTGRES_DONE
-                                                          : DB_POSTGRES_WAIT_WAKE;
+    return db_postgres_run_advance (self, FALSE);
   return self->flushing ? DB_POSTGRES_WAIT_WRITE : DB_POSTGRES_WAIT_READ;
 }
 
 gint64
 db_postgres_run_get_deadline (DbPostgresRun *self)
 {
-  return MIN (self->deadline,
-              self->drained ? self->give_up_at : MIN (self->resend_at, self->give_up_at));
+  return self->deadline;
 }
 
 /* What stopped the statement, if it was stopped: that is what the caller is told. */

@@ -5,9 +5,11 @@
  * what runs in it.
  *
  * Cancelling. A statement runs between begin and end, as a number: its epoch. A request names the
- * epoch, so a late one finds nothing to do. A request is a job on a thread of dbpool's (PQcancel
- * connects and blocks), of which there is one at a time for a session, and a statement does not end
- * while it is under way: so it can never hit the next one. */
+ * epoch, so a late one finds nothing to do. Two jobs on dbpool's threads serve a request: one sends
+ * it (PQcancel connects and blocks), the other watches: it has the request sent again, because it
+ * may have come before the statement, and when the statement does not end it gives the session up,
+ * by shutting the socket down, which wakes whoever waits for it. A statement does not end while a
+ * request is being sent, so that a request can never hit the next one. */
 
 #pragma once
 
@@ -23,10 +25,9 @@ G_DECLARE_FINAL_TYPE (DbPostgresSession, db_postgres_session, DB, POSTGRES_SESSI
 
 typedef enum
 {
-  DB_POSTGRES_CANCEL_NONE,    /* nobody asked */
-  DB_POSTGRES_CANCEL_SENDING, /* a job is under way */
-  DB_POSTGRES_CANCEL_SENT,    /* the server has got it; it may have come too early or too late */
-  DB_POSTGRES_CANCEL_FAILED,  /* the server could not be asked */
+  DB_POSTGRES_CANCEL_NONE,  /* nobody asked */
+  DB_POSTGRES_CANCEL_ASKED, /* the server has been asked, or will be */
+  DB_POSTGRES_CANCEL_GAVE_UP,
 } DbPostgresCancel;
 
 struct _DbPostgresSession
@@ -36,7 +37,7 @@ struct _DbPostgresSession
   /* read-only after construction */
   char *where;              /* the database in words */
   PGcancel *cancel_request; /* NULL only when there was no memory for it */
-  int wake_fd;              /* an eventfd: the state of a cancel has changed */
+  int fd;                   /* the socket, as a copy that stays open until the session is closed */
 
   /* used by whoever uses the session */
   PGconn *conn; /* NULL when closed */
@@ -48,17 +49,25 @@ struct _DbPostgresSession
   gboolean is_read_only; /* what the server has been told */
 
   DbLock lock;
-  DbCond cond; /* the cancel is no longer SENDING */
+  DbCond cond; /* something below has changed */
 
   /* lock */
   guint64 epoch;
   gboolean running;
-  DbPostgresCancel cancel;
+  GSource *source;   /* borrowed; what waits for the end of the sending, if it is no thread */
+  gboolean sending;  /* a request is under way */
+  gboolean was_sent; /* the last one arrived */
+  guint n_watching;  /* jobs; one that is about to end may overlap with the next */
+
+  int cancel; /* DbPostgresCancel; written with the lock held, read atomically */
 };
 
 /* Takes over @conn, which is connected. @cache_size: how many statements it keeps prepared, 0:
  * none. */
 DbPostgresSession *db_postgres_session_new (PGconn *conn, const char *where, guint cache_size);
+
+/* FALSE when it is closed or broken. */
+gboolean db_postgres_session_is_sound (DbPostgresSession *self);
 
 /* Blocks until the server has let go. Idempotent. */
 void db_postgres_session_close (DbPostgresSession *self);
@@ -76,16 +85,17 @@ gboolean db_postgres_session_tell_read_only (DbPostgresSession *self);
 
 /* For statements that run: */
 
-guint64 db_postgres_session_begin (DbPostgresSession *self);
+/* @source: NULL, or what is to be made ready when end said no and would say yes. */
+guint64 db_postgres_session_begin (DbPostgresSession *self, GSource *source);
 
-/* FALSE while a request to cancel is under way, unless @abandon. */
-gboolean db_postgres_session_end (DbPostgresSession *self, gboolean abandon);
+typedef enum
+{
+  DB_POSTGRES_END_WAIT,    /* blocks while a request is being sent */
+  DB_POSTGRES_END_TRY,     /* instead says FALSE */
+  DB_POSTGRES_END_ABANDON, /* does not care: the session is broken */
+} DbPostgresEnd;
 
-/* From any thread. @epoch: 0 for whatever runs. @again: although it was asked before. */
-gboolean
-db_postgres_session_request_cancel (DbPostgresSession *self, guint64 epoch, gboolean again);
+gboolean db_postgres_session_end (DbPostgresSession *self, DbPostgresEnd how);
 
-DbPostgresCancel db_postgres_session_get_cancel (DbPostgresSession *self);
-
-/* Takes note of a wake-up. */
-void db_postgres_session_clear_wake_up (DbPostgresSession *self);
+/* From any thread. @epoch: 0 for whatever runs. FALSE if nothing does. */
+gboolean db_postgres_session_request_cancel (DbPostgresSession *self, guint64 epoch);

@@ -5,8 +5,8 @@
  * statement runs is in db-postgres-run.c; here it is driven, by poll() on the blocking path and by
  * a GSource in the caller's context on the other.
  *
- * The lock guards what cancel may touch from other threads, and nothing is called under it but the
- * write to the eventfd. */
+ * The lock guards what a request to cancel touches from other threads; under it nothing is called
+ * but what makes a source ready and what shuts a socket down. */
 
 #include "config.h"
 
@@ -17,63 +17,62 @@
 #include "db-worker-private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* How long a request to cancel may take before it is sent again, and in all. */
+#define RESEND_AFTER (20 * G_TIME_SPAN_MILLISECOND)
+#define GIVE_UP_AFTER (2 * G_TIME_SPAN_SECOND)
 
 #define TELL_TIMEOUT (5 * G_TIME_SPAN_SECOND)
 
 G_DEFINE_FINAL_TYPE (DbPostgresSession, db_postgres_session, DB_TYPE_SESSION)
 
 static void
-wake_up (DbPostgresSession *self)
+set_cancel_locked (DbPostgresSession *self, DbPostgresCancel cancel)
 {
-  /* The counter is far from full, so this neither blocks nor fails. */
-  eventfd_write (self->wake_fd, 1);
-}
-
-void
-db_postgres_session_clear_wake_up (DbPostgresSession *self)
-{
-  eventfd_t value;
-
-  eventfd_read (self->wake_fd, &value);
+  g_atomic_int_set (&self->cancel, cancel);
+  db_cond_broadcast (&self->cond);
+  if (self->source != NULL)
+    g_source_set_ready_time (self->source, 0);
 }
 
 guint64
-db_postgres_session_begin (DbPostgresSession *self)
+db_postgres_session_begin (DbPostgresSession *self, GSource *source)
 {
   g_autoptr(DbLocker) locker = db_locker_new (&self->lock);
 
   self->running = TRUE;
-  self->cancel = DB_POSTGRES_CANCEL_NONE;
+  self->source = source;
+  g_atomic_int_set (&self->cancel, DB_POSTGRES_CANCEL_NONE);
   return ++self->epoch;
 }
 
 gboolean
-db_postgres_session_end (DbPostgresSession *self, gboolean abandon)
+db_postgres_session_end (DbPostgresSession *self, DbPostgresEnd how)
 {
   g_autoptr(DbLocker) locker = db_locker_new (&self->lock);
 
-  if (self->cancel == DB_POSTGRES_CANCEL_SENDING && !abandon)
-    return FALSE;
+  while (self->sending && self->cancel == DB_POSTGRES_CANCEL_ASKED &&
+         how != DB_POSTGRES_END_ABANDON)
+    {
+      if (how == DB_POSTGRES_END_TRY)
+        return FALSE;
+      db_cond_wait (&self->cond, &self->lock);
+    }
   self->running = FALSE;
+  self->source = NULL;
+  if (self->n_watching > 0)
+    db_cond_broadcast (&self->cond);
   return TRUE;
-}
-
-DbPostgresCancel
-db_postgres_session_get_cancel (DbPostgresSession *self)
-{
-  g_autoptr(DbLocker) locker = db_locker_new (&self->lock);
-
-  return self->cancel;
 }
 
 /* Runs on a thread of dbpool's. */
 static void
-cancel_in_job (gpointer data)
+send_cancel_in_job (gpointer data)
 {
   g_autoptr(DbPostgresSession) self = data;
   char message[256];
@@ -81,31 +80,85 @@ cancel_in_job (gpointer data)
     self->cancel_request != NULL && PQcancel (self->cancel_request, message, sizeof message);
 
   db_lock_lock (&self->lock);
-  self->cancel = sent ? DB_POSTGRES_CANCEL_SENT : DB_POSTGRES_CANCEL_FAILED;
-  wake_up (self);
+  self->sending = FALSE;
+  self->was_sent = sent;
+  set_cancel_locked (self, self->cancel);
+  db_lock_unlock (&self->lock);
+}
+
+/* Sends one request. TRUE if it arrived before @deadline. */
+static gboolean
+send_cancel_locked (DbPostgresSession *self, gint64 deadline)
+{
+  self->sending = TRUE;
+  self->was_sent = FALSE;
+  db_lock_unlock (&self->lock);
+  db_worker_run (send_cancel_in_job, g_object_ref (self));
+  db_lock_lock (&self->lock);
+  while (self->sending && db_cond_wait_until (&self->cond, &self->lock, deadline))
+    ;
+  return !self->sending && self->was_sent;
+}
+
+static gboolean
+is_running_locked (DbPostgresSession *self, guint64 epoch)
+{
+  return self->running && self->epoch == epoch;
+}
+
+/* Runs on a thread of dbpool's, from the request until the statement has ended. */
+static void
+watch_cancel_in_job (gpointer data)
+{
+  g_autoptr(DbPostgresSession) self = data;
+  gint64 deadline = g_get_monotonic_time () + GIVE_UP_AFTER;
+  gint64 pause = RESEND_AFTER;
+  guint64 epoch;
+
+  db_lock_lock (&self->lock);
+  epoch = self->epoch; /* it cannot have ended, unless it was abandoned */
+  self->sending = FALSE;
+  while (is_running_locked (self, epoch) && send_cancel_locked (self, deadline))
+    {
+      gint64 until = MIN (g_get_monotonic_time () + pause, deadline);
+
+      while (is_running_locked (self, epoch) &&
+             db_cond_wait_until (&self->cond, &self->lock, until))
+        ;
+      if (g_get_monotonic_time () >= deadline)
+        break;
+      pause *= 2;
+    }
+  if (is_running_locked (self, epoch))
+    {
+      shutdown (self->fd, SHUT_RDWR);
+      set_cancel_locked (self, DB_POSTGRES_CANCEL_GAVE_UP);
+    }
+  self->n_watching--;
   db_cond_broadcast (&self->cond);
   db_lock_unlock (&self->lock);
 }
 
 gboolean
-db_postgres_session_request_cancel (DbPostgresSession *self, guint64 epoch, gboolean again)
+db_postgres_session_request_cancel (DbPostgresSession *self, guint64 epoch)
 {
-  gboolean request = FALSE, stopping;
+  gboolean request = FALSE, running;
 
   db_lock_lock (&self->lock);
-  stopping = self->running && (epoch == 0 || epoch == self->epoch);
-  if (stopping && (self->cancel == DB_POSTGRES_CANCEL_NONE ||
-                   (again && self->cancel == DB_POSTGRES_CANCEL_SENT)))
+  running = self->running && (epoch == 0 || epoch == self->epoch);
+  if (running && self->cancel == DB_POSTGRES_CANCEL_NONE)
     {
       request = TRUE;
-      self->cancel = DB_POSTGRES_CANCEL_SENDING;
-      wake_up (self);
+      /* Already now: the statement waits for this request, whenever it is sent. */
+      self->sending = TRUE;
+      self->n_watching++;
+      set_cancel_locked (self, DB_POSTGRES_CANCEL_ASKED);
     }
   db_lock_unlock (&self->lock);
 
   if (request)
-    db_worker_run (cancel_in_job, g_object_ref (self));
-  return stopping;
+    db_worker_run (watch_cancel_in_job, g_object_ref (self));
+  return running;
 }
 
 static struct timespec *
@@ -121,6 +174,22 @@ time_left (gint64 deadline, struct timespec *left)
   return left;
 }
 
+/* Waits for the socket; TRUE when it is ready, FALSE when @deadline was reached. */
+static gboolean
+wait_for_socket (DbPostgresSession *self, DbPostgresWait wait, gint64 deadline)
+{
+  struct pollfd pollfd = {PQsocket (self->conn), POLLIN, 0};
+  struct timespec left;
+  int n;
+
+  if (wait == DB_POSTGRES_WAIT_WRITE)
+    pollfd.events |= POLLOUT;
+  do
+    n = ppoll (&pollfd, 1, time_left (deadline, &left), NULL);
+  while (n < 0 && errno == EINTR);
+  return n != 0;
+}
+
 static DbResult *
 run_blocking (DbPostgresSession *self,
               const DbStatementPlan *plan,
@@ -134,23 +203,14 @@ run_blocking (DbPostgresSession *self,
   if (g_cancellable_set_error_if_cancelled (cancellable, error))
     return NULL;
   db_postgres_run_init (&run, self, plan, flags, cancellable);
-  db_postgres_run_start (&run);
-  wait = db_postgres_run_advance (&run, FALSE);
+  wait = db_postgres_run_start (&run, NULL);
+  if (wait != DB_POSTGRES_DONE)
+    db_postgres_run_watch_cancellable (&run);
   while (wait != DB_POSTGRES_DONE)
     {
-      struct pollfd fds[] = {
-        {self->wake_fd, POLLIN, 0},
-        {PQsocket (self->conn), POLLIN | (wait == DB_POSTGRES_WAIT_WRITE ? POLLOUT : 0), 0},
-      };
-      struct timespec left;
+      gboolean ready = wait_for_socket (self, wait, db_postgres_run_get_deadline (&run));
 
-      if (wait == DB_POSTGRES_WAIT_WAKE)
-        fds[1].fd = -1;
-      if (ppoll (fds, 2, time_left (db_postgres_run_get_deadline (&run), &left), NULL) < 0)
-        continue; /* EINTR: then no field of fds says anything */
-      if (fds[0].revents != 0)
-        db_postgres_session_clear_wake_up (self);
-      wait = db_postgres_run_advance (&run, fds[1].revents != 0);
+      wait = db_postgres_run_advance (&run, ready);
     }
   return db_postgres_run_finish (&run, error);
 }
@@ -180,29 +240,34 @@ db_postgres_session_run_internal (DbPostgresSession *self,
   return result != NULL;
 }
 
-/* A statement that is driven by a main loop: one source for the socket, the wake-ups and the
- * deadline, in the context of the caller. */
+/* A statement that is driven by a main loop: one source for the socket and the deadline, in the
+ * context of the caller. */
 typedef struct
 {
   GSource source;
   GTask *task; /* owned; holds the session and the context, so nothing else ends the source */
   DbPostgresRun run;
-  gpointer socket_tag;
-  gpointer wake_tag;
+  gpointer tag;
 } DbPostgresSource;
 
+/* The ready time belongs to the session once the server has answered: then it says that the request
+ * to cancel has been sent. */
 static void
 update_source (DbPostgresSource *self, DbPostgresWait wait)
 {
   GSource *source = &self->source;
   gint64 deadline = db_postgres_run_get_deadline (&self->run);
 
-  if (wait == DB_POSTGRES_WAIT_WAKE && self->socket_tag != NULL)
-    g_source_remove_unix_fd (source, g_steal_pointer (&self->socket_tag));
-  else if (self->socket_tag != NULL)
-    g_source_modify_unix_fd (source, self->socket_tag,
-                             wait == DB_POSTGRES_WAIT_WRITE ? G_IO_IN | G_IO_OUT : G_IO_IN);
-  g_source_set_ready_time (source, deadline == G_MAXINT64 ? -1 : deadline);
+  if (wait == DB_POSTGRES_WAIT_WAKE)
+    {
+      if (self->tag != NULL)
+        g_source_remove_unix_fd (source, g_steal_pointer (&self->tag));
+      return;
+    }
+  g_source_modify_unix_fd (source, self->tag,
+                           wait == DB_POSTGRES_WAIT_WRITE ? G_IO_IN | G_IO_OUT : G_IO_IN);
+  if (deadline != G_MAXINT64)
+    g_source_set_ready_time (source, deadline);
 }
 
 /* The task is returned last: its callback may start the next statement of the session. */
@@ -228,9 +293,9 @@ dispatch_source (GSource *source, GSourceFunc callback, gpointer user_data)
   DbPostgresWait wait;
 
   DB_TSAN_ACQUIRE (self);
-  ready = self->socket_tag != NULL && g_source_query_unix_fd (source, self->socket_tag) != 0;
-  if (g_source_query_unix_fd (source, self->wake_tag) != 0)
-    db_postgres_session_clear_wake_up (self->run.session);
+  ready = self->tag != NULL && g_source_query_unix_fd (source, self->tag) != 0;
+  if (g_source_get_ready_time (source) >= 0)
+    g_source_set_ready_time (source, -1);
   wait = db_postgres_run_advance (&self->run, ready);
   if (wait == DB_POSTGRES_DONE)
     {
@@ -271,14 +336,13 @@ db_postgres_session_run_async (DbSession *session,
   g_source_set_priority (&source->source, g_task_get_priority (task));
   source->task = task;
   db_postgres_run_init (&source->run, self, plan, DB_POSTGRES_RUN_NONE, cancellable);
-  db_postgres_run_start (&source->run);
-  wait = db_postgres_run_advance (&source->run, FALSE);
+  wait = db_postgres_run_start (&source->run, &source->source);
   if (wait == DB_POSTGRES_DONE)
     complete (source); /* GTask calls back later, from the context */
   else
     {
-      source->wake_tag = g_source_add_unix_fd (&source->source, self->wake_fd, G_IO_IN);
-      source->socket_tag = g_source_add_unix_fd (&source->source, PQsocket (self->conn), G_IO_IN);
+      db_postgres_run_watch_cancellable (&source->run);
+      source->tag = g_source_add_unix_fd (&source->source, PQsocket (self->conn), G_IO_IN);
       update_source (source, wait);
       DB_TSAN_RELEASE (source);
       g_source_attach (&source->source, g_task_get_context (task));
@@ -295,7 +359,14 @@ db_postgres_session_run_finish (DbSession *session, GAsyncResult *result, GError
 static gboolean
 db_postgres_session_cancel (DbSession *session)
 {
-  return db_postgres_session_request_cancel (DB_POSTGRES_SESSION (session), 0, FALSE);
+  return db_postgres_session_request_cancel (DB_POSTGRES_SESSION (session), 0);
+}
+
+gboolean
+db_postgres_session_is_sound (DbPostgresSession *self)
+{
+  return self->conn != NULL && !self->broken && !self->said_goodbye &&
+         PQstatus (self->conn) == CONNECTION_OK;
 }
 
 static DbSessionState
@@ -303,8 +374,7 @@ db_postgres_session_get_state (DbSession *session)
 {
   DbPostgresSession *self = DB_POSTGRES_SESSION (session);
 
-  if (self->conn == NULL || self->broken || self->said_goodbye ||
-      PQstatus (self->conn) != CONNECTION_OK)
+  if (!db_postgres_session_is_sound (self))
     return DB_SESSION_BROKEN;
   switch (PQtransactionStatus (self->conn))
     {
@@ -402,27 +472,38 @@ receive_notice (void *data, const PGresult *result)
 void
 db_postgres_session_close (DbPostgresSession *self)
 {
+  PGconn *conn;
+  int fd;
+
   db_lock_lock (&self->lock);
-  while (self->cancel == DB_POSTGRES_CANCEL_SENDING)
+  while (self->sending || self->n_watching > 0)
     db_cond_wait (&self->cond, &self->lock);
+  conn = g_steal_pointer (&self->conn);
+  fd = self->fd;
+  self->fd = -1;
   db_lock_unlock (&self->lock);
 
-  if (self->conn != NULL)
-    db_postgres_disconnect (g_steal_pointer (&self->conn));
+  if (conn != NULL)
+    db_postgres_disconnect (conn, fd);
+  if (fd >= 0)
+    close (fd);
 }
 
-/* A session that nobody closed; nothing here waits. */
+/* Also of a session that nobody closed; nothing here waits. The last reference may have been a
+ * job's: the lock orders this after what others did. */
 static void
 db_postgres_session_finalize (GObject *object)
 {
   DbPostgresSession *self = DB_POSTGRES_SESSION (object);
 
+  db_lock_lock (&self->lock);
+  db_lock_unlock (&self->lock);
   g_clear_pointer (&self->conn, PQfinish);
   g_clear_pointer (&self->cancel_request, PQfreeCancel);
   g_clear_pointer (&self->statements, db_postgres_statements_free);
   g_clear_pointer (&self->where, g_free);
-  if (self->wake_fd >= 0)
-    close (self->wake_fd);
+  if (self->fd >= 0)
+    close (self->fd);
   db_cond_clear (&self->cond);
   db_lock_clear (&self->lock);
 
@@ -450,7 +531,7 @@ db_postgres_session_init (DbPostgresSession *self)
 {
   db_lock_init (&self->lock);
   db_cond_init (&self->cond);
-  self->wake_fd = -1;
+  self->fd = -1;
 }
 
 DbPostgresSession *
@@ -462,7 +543,7 @@ db_postgres_session_new (PGconn *conn, const char *where, guint cache_size)
   self->where = g_strdup (where);
   self->cancel_request = PQgetCancel (conn);
   self->statements = db_postgres_statements_new (cache_size);
-  self->wake_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  self->fd = fcntl (PQsocket (conn), F_DUPFD_CLOEXEC, 0);
   PQsetnonblocking (conn, 1);
   PQsetNoticeReceiver (conn, receive_notice, self);
   return self;

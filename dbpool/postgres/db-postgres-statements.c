@@ -97,7 +97,9 @@ db_postgres_statements_use (DbPostgresStatements *self, const char *sql)
 
   if (self->size == 0)
     return NULL;
-  statement = g_hash_table_lookup (self->by_sql, sql);
+  statement = self->used.head != NULL ? self->used.head->data : NULL;
+  if (statement == NULL || strcmp (statement->sql, sql) != 0)
+    statement = g_hash_table_lookup (self->by_sql, sql);
   if (statement == NULL)
     {
       if (db_postgres_sql_is_preparable (sql))

@@ -7,6 +7,7 @@
 #include "postgres-fixture.h"
 
 #include "db-error.h"
+#include "db-pool.h"
 #include "db-postgres-session-private.h"
 
 #include <math.h>
@@ -704,6 +705,67 @@ test_notices (Fixture *fixture, gconstpointer data)
   fixture_execute (fixture->session, "DROP TABLE IF EXISTS nowhere");
 }
 
+/* Through a pool: the PGconn works with libpq's own functions, and the session is clean afterwards.
+ */
+static void
+test_pgconn (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(DbPoolConfig) config = db_pool_config_new ();
+  g_autoptr(DbPool) pool = NULL;
+  g_autoptr(DbConnection) connection = NULL;
+  g_autoptr(DbResult) result = NULL;
+  PGresult *copied;
+  PGconn *conn;
+
+  g_object_set (config, "max-connections", 1, NULL);
+  pool = db_pool_new (fixture->manager, config, &error);
+  g_assert_no_error (error);
+  connection = db_pool_acquire (pool, NULL, &error);
+  g_assert_no_error (error);
+  conn = db_postgres_connection_get_pgconn (connection);
+  g_assert_nonnull (conn);
+  PQclear (PQexec (conn, "CREATE TEMP TABLE t (i int)"));
+  copied = PQexec (conn, "COPY t FROM STDIN");
+  g_assert_cmpint (PQresultStatus (copied), ==, PGRES_COPY_IN);
+  PQclear (copied);
+  g_assert_cmpint (PQputCopyData (conn, "1\n2\n", 4), ==, 1);
+  g_assert_cmpint (PQputCopyEnd (conn, NULL), ==, 1);
+  while ((copied = PQgetResult (conn)) != NULL)
+    PQclear (copied);
+  result = db_connection_query (connection, "SELECT count(*) FROM t", NULL, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (db_result_get_int64 (result, 0, 0), ==, 2);
+  db_connection_release (connection);
+  g_assert_null (db_postgres_connection_get_pgconn (connection));
+
+  g_clear_object (&connection);
+  connection = db_pool_acquire (pool, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_null (db_connection_query (connection, "SELECT count(*) FROM t", NULL, NULL, &error));
+  g_assert_error (error, DB_ERROR, DB_ERROR_QUERY);
+  g_clear_error (&error);
+  db_connection_release (connection);
+  g_assert_true (db_pool_close (pool, G_TIME_SPAN_SECOND, NULL, &error));
+}
+
+static void
+test_pgconn_read_only (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(DbPool) pool = db_pool_new (fixture->manager, NULL, &error);
+  g_autoptr(DbConnection) connection =
+    db_pool_acquire_full (pool, DB_ACQUIRE_READ_ONLY, -1, NULL, NULL, &error);
+  PGresult *result;
+
+  g_assert_no_error (error);
+  result = PQexec (db_postgres_connection_get_pgconn (connection), "CREATE TABLE t (i int)");
+  g_assert_cmpstr (PQresultErrorField (result, PG_DIAG_SQLSTATE), ==, "25006");
+  PQclear (result);
+  db_connection_release (connection);
+  g_assert_true (db_pool_close (pool, G_TIME_SPAN_SECOND, NULL, &error));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -740,6 +802,8 @@ main (int argc, char **argv)
   ADD ("killed-running", test_killed_running);
   ADD ("alive-with-notification", test_alive_with_notification);
   ADD ("notices", test_notices);
+  ADD ("pgconn", test_pgconn);
+  ADD ("pgconn-read-only", test_pgconn_read_only);
 
   return g_test_run ();
 }
