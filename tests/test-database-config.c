@@ -9,30 +9,6 @@
 #include <string.h>
 
 static void
-assert_prints (const char *uri, const char *expected)
-{
-  g_autoptr(GError) error = NULL;
-  g_autoptr(DbDatabaseConfig) config = db_database_config_new_from_uri (uri, &error);
-  g_autofree char *text = NULL;
-
-  g_assert_no_error (error);
-  text = db_database_config_to_string (config);
-  g_assert_cmpstr (text, ==, expected);
-}
-
-static void
-assert_refuses (const char *uri, const char *part_of_text)
-{
-  g_autoptr(GError) error = NULL;
-  g_autoptr(DbDatabaseConfig) config = db_database_config_new_from_uri (uri, &error);
-
-  g_assert_null (config);
-  g_assert_error (error, DB_ERROR, DB_ERROR_CONFIGURATION);
-  g_assert_nonnull (strstr (error->message, part_of_text));
-  g_assert_null (strstr (error->message, "geheim"));
-}
-
-static void
 test_defaults (void)
 {
   g_autoptr(DbDatabaseConfig) config = db_database_config_new ();
@@ -161,6 +137,30 @@ test_frozen (void)
 }
 
 #ifdef HAVE_POSTGRES
+static void
+assert_prints (const char *uri, const char *expected)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(DbDatabaseConfig) config = db_database_config_new_from_uri (uri, &error);
+  g_autofree char *text = NULL;
+
+  g_assert_no_error (error);
+  text = db_database_config_to_string (config);
+  g_assert_cmpstr (text, ==, expected);
+}
+
+static void
+assert_refuses (const char *uri, const char *part_of_text)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(DbDatabaseConfig) config = db_database_config_new_from_uri (uri, &error);
+
+  g_assert_null (config);
+  g_assert_error (error, DB_ERROR, DB_ERROR_CONFIGURATION);
+  g_assert_nonnull (strstr (error->message, part_of_text));
+  g_assert_null (strstr (error->message, "geheim"));
+}
+
 static void
 test_uri (void)
 {

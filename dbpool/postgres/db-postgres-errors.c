@@ -113,8 +113,7 @@ attempt_clear (gpointer data)
   g_free (((DbAttempt *) data)->text);
 }
 
-/* The texts of the server that every locale of a message catalogue but C would change; with them
- * the usual refusals need no second look. */
+/* The usual refusals in the server's English, for which no second look is needed. */
 static const char *
 sqlstate_from_text (const char *text)
 {
@@ -150,13 +149,13 @@ has_code (const char *text)
   return text[5] == ':' && text[6] == ' ';
 }
 
-/* "DETAIL:  …", "HINT:  …", "LOCATION:  …", in any language: no host stands in front. */
+/* The first line of what libpq says of a host; advice and the server's DETAIL, HINT and LOCATION
+ * come on lines of their own. */
 static gboolean
-is_field (const char *line)
+begins_attempt (const char *line)
 {
-  const char *said = strstr (line, ":  ");
-
-  return said != NULL && memchr (line, '"', said - line) == NULL;
+  return g_str_has_prefix (line, "connection to server ") ||
+         g_str_has_prefix (line, "could not ") || g_str_has_prefix (line, "invalid ");
 }
 
 static DbAttempt
@@ -200,7 +199,7 @@ parse_attempts (PGconn *conn)
     {
       DbAttempt attempt;
 
-      if ((*line)[0] == '\0' || (*line)[0] == '\t' || (attempts->len > 0 && is_field (*line)))
+      if ((*line)[0] == '\0' || (attempts->len > 0 && !begins_attempt (*line)))
         continue;
       attempt = parse_attempt (g_strstrip (*line));
       g_array_append_val (attempts, attempt);

@@ -8,7 +8,9 @@
 #include "db-error-private.h"
 #include "db-postgres-connecting-private.h"
 
+#include <glib/gstdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static char *
 uri_with (const char *user_and_password, const char *database, const char *query)
@@ -247,6 +249,113 @@ test_defaults (void)
   g_assert_true (db_postgres_conninfo_is_unverified (remote));
 }
 
+static void
+run_command (const char *const *argv)
+{
+  g_autoptr(GError) error = NULL;
+  int status;
+
+  g_spawn_sync (NULL, (char **) argv, NULL,
+                G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL, NULL,
+                NULL, NULL, NULL, &status, &error);
+  g_assert_no_error (error);
+  g_assert_true (g_spawn_check_wait_status (status, &error));
+}
+
+/* A certificate for "localhost" that is its own authority, readable by the server. */
+static void
+make_certificate (const char *cert, const char *key)
+{
+  const char *const openssl[] = {"openssl",  "req",
+                                 "-x509",    "-newkey",
+                                 "rsa:2048", "-nodes",
+                                 "-days",    "2",
+                                 "-subj",    "/CN=localhost",
+                                 "-addext",  "subjectAltName=DNS:localhost",
+                                 "-out",     cert,
+                                 "-keyout",  key,
+                                 NULL};
+  GStatBuf folder;
+
+  run_command (openssl);
+  g_assert_cmpint (g_stat (g_getenv ("DBPOOL_TEST_POSTGRES_DATADIR"), &folder), ==, 0);
+  g_assert_cmpint (chown (key, folder.st_uid, folder.st_gid), ==, 0);
+  g_assert_cmpint (g_chmod (key, 0600), ==, 0);
+}
+
+/* The server takes a moment to read its settings. */
+static void
+switch_tls (DbConnectionManager *manager, DbSession *session, const char *sql, const char *state)
+{
+  gboolean done = FALSE;
+
+  fixture_execute (session, sql);
+  fixture_execute (session, "SELECT pg_reload_conf()");
+  while (!done)
+    {
+      DbSession *fresh = fixture_open (manager);
+      g_autoptr(DbResult) result = fixture_query (fresh, "SHOW ssl", NULL);
+
+      done = g_strcmp0 (db_result_get_text (result, 0, 0), state) == 0;
+      fixture_close (manager, fresh);
+    }
+}
+
+static char *
+tls_uri (const char *host, const char *query)
+{
+  g_autofree char *uri = uri_with ("dbpool:secret", "dbpool_test", query);
+  g_auto(GStrv) parts = g_strsplit (uri, "127.0.0.1", 2);
+
+  return g_strjoinv (host, parts);
+}
+
+static void
+check_verification (const char *cert)
+{
+  g_autofree char *good_query = g_strdup_printf ("?sslmode=verify-full&sslrootcert=%s", cert);
+  g_autofree char *good = tls_uri ("localhost", good_query);
+  g_autofree char *wrong_host = tls_uri ("127.0.0.1", good_query);
+  g_autofree char *unknown = tls_uri ("localhost", "?sslmode=verify-full");
+  g_autofree char *no_file = tls_uri ("localhost", "?sslmode=verify-full&sslrootcert=/nonexistent");
+  g_autoptr(DbConnectionManager) manager = fixture_manager_new (good);
+  DbSession *session = fixture_open (manager);
+
+  fixture_assert_text (session, "SELECT ssl::text FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
+                       "true");
+  g_assert_true (db_session_is_alive (session));
+  fixture_close (manager, session);
+  assert_refused (wrong_host, DB_ERROR_CONFIGURATION, NULL, "ssl-mode (it is \"verify-full\")");
+  assert_refused (unknown, DB_ERROR_CONFIGURATION, NULL, "set ssl-root-cert");
+  assert_refused (no_file, DB_ERROR_CONFIGURATION, NULL, "set ssl-root-cert");
+}
+
+static void
+test_tls (void)
+{
+  g_autofree char *openssl = g_find_program_in_path ("openssl");
+  const char *folder = g_getenv ("DBPOOL_TEST_POSTGRES_DATADIR");
+  g_autoptr(DbConnectionManager) manager = NULL;
+  g_autofree char *cert = NULL;
+  g_autofree char *key = NULL;
+  DbSession *session;
+
+  if (openssl == NULL || folder == NULL)
+    {
+      g_test_skip ("needs openssl and a cluster of our own");
+      return;
+    }
+  cert = g_build_filename (folder, "server.crt", NULL);
+  key = g_build_filename (folder, "server.key", NULL);
+  make_certificate (cert, key);
+  manager = fixture_manager_new (NULL);
+  session = fixture_open (manager);
+  switch_tls (manager, session, "ALTER SYSTEM SET ssl = on", "on");
+  check_verification (cert);
+  switch_tls (manager, session, "ALTER SYSTEM RESET ssl", "off");
+  fixture_close (manager, session);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -263,6 +372,7 @@ main (int argc, char **argv)
   g_test_add_func ("/postgres/open/unreachable", test_unreachable);
   g_test_add_func ("/postgres/open/several-hosts", test_several_hosts);
   g_test_add_func ("/postgres/open/silent-server", test_silent_server);
+  g_test_add_func ("/postgres/open/tls", test_tls);
   g_test_add_func ("/postgres/open/defaults", test_defaults);
 
   return g_test_run ();
