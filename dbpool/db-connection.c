@@ -327,6 +327,40 @@ new_task (DbConnection *self,
   return task;
 }
 
+static DbResult *
+query_now (DbConnection *self,
+           const char *sql,
+           GVariant *params,
+           DbStatementFlags flags,
+           GCancellable *cancellable,
+           GError **error)
+{
+  DbParams *converted;
+
+  if (!convert (params, &converted, error))
+    return NULL;
+  return run_now (self, sql, NULL, converted, flags, cancellable, error);
+}
+
+static void
+query_later (DbConnection *self,
+             const char *sql,
+             GVariant *params,
+             DbStatementFlags flags,
+             GTask *task)
+{
+  DbParams *converted;
+  GError *error = NULL;
+
+  if (convert (params, &converted, &error))
+    {
+      run_later (self, sql, converted, flags, task);
+      return;
+    }
+  g_task_return_error (task, error);
+  g_object_unref (task);
+}
+
 /**
  * db_connection_query:
  * @self: a connection
@@ -352,14 +386,10 @@ db_connection_query (DbConnection *self,
                      GCancellable *cancellable,
                      GError **error)
 {
-  DbParams *converted;
-
   g_return_val_if_fail (DB_IS_CONNECTION (self), NULL);
   g_return_val_if_fail (sql != NULL, NULL);
 
-  if (!convert (params, &converted, error))
-    return NULL;
-  return run_now (self, sql, NULL, converted, DB_STATEMENT_NONE, cancellable, error);
+  return query_now (self, sql, params, DB_STATEMENT_NONE, cancellable, error);
 }
 
 /**
@@ -385,21 +415,13 @@ db_connection_query_async (DbConnection *self,
                            gpointer user_data)
 {
   GTask *task;
-  DbParams *converted;
-  GError *error = NULL;
 
   g_return_if_fail (DB_IS_CONNECTION (self));
   g_return_if_fail (sql != NULL);
 
   task =
     new_task (self, db_connection_query_async, "[dbpool] query", cancellable, callback, user_data);
-  if (convert (params, &converted, &error))
-    {
-      run_later (self, sql, converted, DB_STATEMENT_NONE, task);
-      return;
-    }
-  g_task_return_error (task, error);
-  g_object_unref (task);
+  query_later (self, sql, params, DB_STATEMENT_NONE, task);
 }
 
 /**
@@ -446,8 +468,12 @@ db_connection_execute (DbConnection *self,
                        GCancellable *cancellable,
                        GError **error)
 {
-  g_autoptr (DbResult) result = db_connection_query (self, sql, params, cancellable, error);
+  g_autoptr (DbResult) result = NULL;
 
+  g_return_val_if_fail (DB_IS_CONNECTION (self), -1);
+  g_return_val_if_fail (sql != NULL, -1);
+
+  result = query_now (self, sql, params, DB_STATEMENT_NO_ROWS, cancellable, error);
   return count_rows (result);
 }
 
@@ -473,7 +499,14 @@ db_connection_execute_async (DbConnection *self,
                              GAsyncReadyCallback callback,
                              gpointer user_data)
 {
-  db_connection_query_async (self, sql, params, cancellable, callback, user_data);
+  GTask *task;
+
+  g_return_if_fail (DB_IS_CONNECTION (self));
+  g_return_if_fail (sql != NULL);
+
+  task = new_task (self, db_connection_execute_async, "[dbpool] execute", cancellable, callback,
+                   user_data);
+  query_later (self, sql, params, DB_STATEMENT_NO_ROWS, task);
 }
 
 /**
@@ -595,8 +628,12 @@ db_connection_execute_params (DbConnection *self,
                               GCancellable *cancellable,
                               GError **error)
 {
-  g_autoptr (DbResult) result = db_connection_query_params (self, sql, params, cancellable, error);
+  g_autoptr (DbResult) result = NULL;
 
+  g_return_val_if_fail (DB_IS_CONNECTION (self), -1);
+  g_return_val_if_fail (sql != NULL, -1);
+
+  result = run_now (self, sql, params, NULL, DB_STATEMENT_NO_ROWS, cancellable, error);
   return count_rows (result);
 }
 
@@ -621,7 +658,15 @@ db_connection_execute_params_async (DbConnection *self,
                                     GAsyncReadyCallback callback,
                                     gpointer user_data)
 {
-  db_connection_query_params_async (self, sql, params, cancellable, callback, user_data);
+  GTask *task;
+
+  g_return_if_fail (DB_IS_CONNECTION (self));
+  g_return_if_fail (sql != NULL);
+
+  task = new_task (self, db_connection_execute_params_async, "[dbpool] execute", cancellable,
+                   callback, user_data);
+  run_later (self, sql, params != NULL ? db_params_copy (params) : NULL, DB_STATEMENT_NO_ROWS,
+             task);
 }
 
 /**
@@ -668,7 +713,8 @@ db_connection_execute_script (DbConnection *self,
   g_return_val_if_fail (DB_IS_CONNECTION (self), FALSE);
   g_return_val_if_fail (sql != NULL, FALSE);
 
-  result = run_now (self, sql, NULL, NULL, DB_STATEMENT_SCRIPT, cancellable, error);
+  result =
+    run_now (self, sql, NULL, NULL, DB_STATEMENT_SCRIPT | DB_STATEMENT_NO_ROWS, cancellable, error);
   return result != NULL;
 }
 
@@ -698,7 +744,7 @@ db_connection_execute_script_async (DbConnection *self,
 
   task = new_task (self, db_connection_execute_script_async, "[dbpool] script", cancellable,
                    callback, user_data);
-  run_later (self, sql, NULL, DB_STATEMENT_SCRIPT, task);
+  run_later (self, sql, NULL, DB_STATEMENT_SCRIPT | DB_STATEMENT_NO_ROWS, task);
 }
 
 /**

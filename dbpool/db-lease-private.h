@@ -69,6 +69,10 @@ void db_lease_end (DbLease *self, guint64 loan, gboolean cancel);
 /* Ends whatever loan there is and cancels what runs, at the deadline of a close. */
 void db_lease_revoke (DbLease *self);
 
+/* A loan without a handle, for one operation: like begin and enter, and leave and end, in one step each. */
+void db_lease_begin_one_shot (DbLease *self, gint64 now);
+void db_lease_end_one_shot (DbLease *self);
+
 gboolean db_lease_is_current (DbLease *self, guint64 loan);
 
 /* The session, for one operation that db_lease_leave() ends. */

@@ -109,6 +109,33 @@ db_lease_end (DbLease *self, guint64 loan, gboolean cancel)
 }
 
 void
+db_lease_begin_one_shot (DbLease *self, gint64 now)
+{
+  DB_LOCK_SCOPE (&self->lock);
+
+  g_assert (self->loan == 0 && !self->busy);
+  self->loan = ++self->last_loan;
+  self->lent_at = now;
+  self->read_only = FALSE;
+  self->busy = TRUE;
+  g_clear_pointer (&self->tag, g_free);
+}
+
+/* A close may have ended the loan meanwhile; the session goes back here all the same. */
+void
+db_lease_end_one_shot (DbLease *self)
+{
+  db_lock_lock (&self->lock);
+  g_assert (self->busy && self->turns.length == 0);
+  self->busy = FALSE;
+  self->ending = FALSE;
+  self->loan = 0;
+  db_lock_unlock (&self->lock);
+
+  give_back (self);
+}
+
+void
 db_lease_revoke (DbLease *self)
 {
   guint64 loan;

@@ -355,14 +355,8 @@ count_cancelled (DbEngine *self)
   db_pool_core_give_up (self->core, &ticket, DB_TICKET_CANCELLED, g_get_monotonic_time (), &fx);
 }
 
-DbLease *
-db_engine_acquire (DbEngine *self,
-                   DbAcquireFlags flags,
-                   gint64 timeout,
-                   const char *tag,
-                   GCancellable *cancellable,
-                   guint64 *loan,
-                   GError **error)
+static DbSlot *
+acquire_slot (DbEngine *self, gint64 timeout, GCancellable *cancellable, GError **error)
 {
   DbSlot *slot;
 
@@ -387,11 +381,32 @@ db_engine_acquire (DbEngine *self,
       g_propagate_error (error, exhausted_error (self));
       return NULL;
     }
-  if (slot == NULL)
-    slot = wait_for_slot (self, timeout, cancellable, error);
+  return slot != NULL ? slot : wait_for_slot (self, timeout, cancellable, error);
+}
+
+DbLease *
+db_engine_acquire (DbEngine *self,
+                   DbAcquireFlags flags,
+                   gint64 timeout,
+                   const char *tag,
+                   GCancellable *cancellable,
+                   guint64 *loan,
+                   GError **error)
+{
+  DbSlot *slot = acquire_slot (self, timeout, cancellable, error);
+
+  return slot != NULL ? begin_loan (self, slot, flags, tag, loan, error) : NULL;
+}
+
+DbLease *
+db_engine_acquire_one_shot (DbEngine *self, GCancellable *cancellable, GError **error)
+{
+  DbSlot *slot = acquire_slot (self, -1, cancellable, error);
+
   if (slot == NULL)
     return NULL;
-  return begin_loan (self, slot, flags, tag, loan, error);
+  db_lease_begin_one_shot (slot->data, slot->lent_at);
+  return slot->data;
 }
 
 /* Asynchronous. */

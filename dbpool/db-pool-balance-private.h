@@ -35,7 +35,6 @@ struct _DbPoolCore
   DbPoolStats stats;
 };
 
-guint *db_pool_core_gauge_locked (DbPoolCore *self, DbSlotState state);
 void db_pool_core_set_state_locked (DbPoolCore *self, DbSlot *slot, DbSlotState state);
 guint db_pool_core_n_sessions_locked (DbPoolCore *self);
 /* Sessions that will be there without anybody returning one. */

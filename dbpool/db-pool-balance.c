@@ -12,38 +12,20 @@
 /* How many sessions a pool opens at the same time. */
 #define MAX_CONCURRENT_OPENS 3
 
-/* Gauges: the one place where a slot changes its state. */
+G_STATIC_ASSERT (DB_SLOT_CLOSING + 1 == G_N_ELEMENTS (((DbPoolStats *) NULL)->in_state));
+G_STATIC_ASSERT (offsetof (DbPoolStats, lent) ==
+                 offsetof (DbPoolStats, in_state) + DB_SLOT_LENT * sizeof (guint));
 
-guint *
-db_pool_core_gauge_locked (DbPoolCore *self, DbSlotState state)
-{
-  switch (state)
-    {
-    case DB_SLOT_OPENING:
-      return &self->stats.opening;
-    case DB_SLOT_IDLE:
-      return &self->stats.idle;
-    case DB_SLOT_CHECKING:
-      return &self->stats.checking;
-    case DB_SLOT_LENT:
-      return &self->stats.lent;
-    case DB_SLOT_RESETTING:
-      return &self->stats.resetting;
-    case DB_SLOT_CLOSING:
-      return &self->stats.closing;
-    default:
-      g_assert_not_reached ();
-    }
-}
+/* Gauges: the one place where a slot changes its state. */
 
 void
 db_pool_core_set_state_locked (DbPoolCore *self, DbSlot *slot, DbSlotState state)
 {
   if (slot->state == DB_SLOT_IDLE && state != DB_SLOT_IDLE)
     g_queue_unlink (&self->idle, &slot->idle_link);
-  --*db_pool_core_gauge_locked (self, slot->state);
+  self->stats.in_state[slot->state]--;
   slot->state = state;
-  ++*db_pool_core_gauge_locked (self, state);
+  self->stats.in_state[state]++;
 }
 
 guint
@@ -109,7 +91,7 @@ db_pool_core_doom_locked (DbSlot *slot, DbDropReason reason)
 void
 db_pool_core_free_slot_locked (DbPoolCore *self, DbSlot *slot, DbPoolEffects *fx)
 {
-  --*db_pool_core_gauge_locked (self, slot->state);
+  self->stats.in_state[slot->state]--;
   g_queue_unlink (&self->slots, &slot->all_link);
   g_free (slot);
   if (self->closed && self->slots.length == 0)
@@ -376,8 +358,11 @@ db_pool_core_rebalance_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
 {
   if (self->closed)
     return;
-  serve_locked (self, now, fx);
-  check_stale_locked (self, now, fx);
+  if (self->queue.length > 0)
+    {
+      serve_locked (self, now, fx);
+      check_stale_locked (self, now, fx);
+    }
   open_missing_locked (self, now, fx);
 }
 
@@ -406,7 +391,10 @@ db_pool_core_make_idle_locked (DbPoolCore *self, DbSlot *slot, DbPoolEffects *fx
     link = link->next;
   db_pool_core_set_state_locked (self, slot, DB_SLOT_IDLE);
   slot->idle_since = slot->proven_at;
-  g_queue_insert_before_link (&self->idle, link, &slot->idle_link);
+  if (link == self->idle.head)
+    g_queue_push_head_link (&self->idle, &slot->idle_link);
+  else
+    g_queue_insert_before_link (&self->idle, link, &slot->idle_link);
   db_pool_core_arm_locked (self, MIN (slot->expires, db_pool_core_idle_due_locked (self)), fx);
 }
 

@@ -63,6 +63,11 @@ DbLease *db_engine_acquire (DbEngine *self,
                             guint64 *loan,
                             GError **error);
 
+/* A loan without a handle, for one operation of the caller's, who has the session until
+ * db_lease_end_one_shot() and no reference. */
+DbLease *
+db_engine_acquire_one_shot (DbEngine *self, GCancellable *cancellable, GError **error);
+
 /* The same asynchronously: @func gets, once, in the thread-default context of the caller and never
  * inside this call, a lease or an error (which it owns). */
 typedef void (*DbEngineFunc) (DbLease *lease, guint64 loan, GError *error, gpointer data);

@@ -15,13 +15,20 @@
 
 struct _DbPoolStats
 {
-  /* now */
-  guint idle;
-  guint lent;
-  guint opening;
-  guint checking;
-  guint resetting;
-  guint closing;
+  /* now: sessions, in the order of DbSlotState, and callers */
+  union
+  {
+    guint in_state[6];
+    struct
+    {
+      guint opening;
+      guint idle;
+      guint checking;
+      guint lent;
+      guint resetting;
+      guint closing;
+    };
+  };
   guint waiting;
   guint undelivered; /* granted, but the caller's main context has not run yet */
 

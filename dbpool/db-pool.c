@@ -527,6 +527,34 @@ db_pool_try_acquire (DbPool *self, GError **error)
 
 /* One-shot statements: a loan without a handle. */
 
+static DbResult *
+run_one_shot (DbPool *self,
+              const char *sql,
+              GVariant *params,
+              DbStatementFlags flags,
+              GCancellable *cancellable,
+              GError **error)
+{
+  g_autoptr (DbParams) converted = NULL;
+  DbStatementPlan plan = {sql, NULL, flags, 0};
+  DbLease *lease;
+  DbResult *result;
+
+  if (params != NULL)
+    {
+      converted = db_params_new_from_variant (params, error);
+      if (converted == NULL)
+        return NULL;
+    }
+  plan.params = converted;
+  lease = db_engine_acquire_one_shot (self->engine, cancellable, error);
+  if (lease == NULL)
+    return NULL;
+  result = db_session_run (lease->session, &plan, cancellable, error);
+  db_lease_end_one_shot (lease);
+  return result;
+}
+
 /**
  * db_pool_query:
  * @self: a pool
@@ -550,34 +578,10 @@ db_pool_query (DbPool *self,
                GCancellable *cancellable,
                GError **error)
 {
-  g_autoptr (DbParams) converted = NULL;
-  DbStatementPlan plan = {sql, NULL, DB_STATEMENT_NONE, 0};
-  g_autoptr (DbLease) lease = NULL;
-  DbResult *result;
-  guint64 loan = 0;
-
   g_return_val_if_fail (DB_IS_POOL (self), NULL);
   g_return_val_if_fail (sql != NULL, NULL);
 
-  if (params != NULL)
-    {
-      converted = db_params_new_from_variant (params, error);
-      if (converted == NULL)
-        return NULL;
-    }
-  plan.params = converted;
-  lease = db_engine_acquire (self->engine, DB_ACQUIRE_NONE, -1, NULL, cancellable, &loan, error);
-  if (lease == NULL)
-    return NULL;
-  /* Nobody else knows this loan, but a close whose deadline passes may end it. */
-  result = NULL;
-  if (db_lease_enter (lease, loan, error) != NULL)
-    {
-      result = db_session_run (lease->session, &plan, cancellable, error);
-      db_lease_leave (lease);
-    }
-  db_lease_end (lease, loan, FALSE);
-  return result;
+  return run_one_shot (self, sql, params, DB_STATEMENT_NONE, cancellable, error);
 }
 
 static void
@@ -707,8 +711,12 @@ db_pool_execute (DbPool *self,
                  GCancellable *cancellable,
                  GError **error)
 {
-  g_autoptr (DbResult) result = db_pool_query (self, sql, params, cancellable, error);
+  g_autoptr (DbResult) result = NULL;
 
+  g_return_val_if_fail (DB_IS_POOL (self), -1);
+  g_return_val_if_fail (sql != NULL, -1);
+
+  result = run_one_shot (self, sql, params, DB_STATEMENT_NO_ROWS, cancellable, error);
   return count_rows (result);
 }
 

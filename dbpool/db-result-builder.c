@@ -288,3 +288,17 @@ db_result_builder_finish (DbResultBuilder *builder, gint64 rows_affected, gint64
   self->last_insert_id = last_insert_id;
   return self;
 }
+
+DbResult *
+db_result_new_without_rows (gint64 rows_affected, gint64 last_insert_id)
+{
+  static DbResult *shared[3]; /* for -1, 0 and 1 row; made once, kept for good */
+  DbResult **place = &shared[CLAMP (rows_affected + 1, 0, 2)];
+
+  if (rows_affected < -1 || rows_affected > 1 || last_insert_id != -1)
+    return db_result_builder_finish (db_result_builder_new (0), rows_affected, last_insert_id);
+  if (g_once_init_enter (place))
+    g_once_init_leave (place,
+                       db_result_builder_finish (db_result_builder_new (0), rows_affected, -1));
+  return g_object_ref (*place);
+}

@@ -35,4 +35,8 @@ void db_result_builder_add_bytes (DbResultBuilder *self, gconstpointer data, gsi
 DbResult *
 db_result_builder_finish (DbResultBuilder *self, gint64 rows_affected, gint64 last_insert_id);
 
+/* A result without rows and columns, for DB_STATEMENT_NO_ROWS. It is a shared one where that can
+ * be, which spares making and freeing an object: results are immutable. */
+DbResult *db_result_new_without_rows (gint64 rows_affected, gint64 last_insert_id);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DbResultBuilder, db_result_builder_free)

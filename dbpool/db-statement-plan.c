@@ -25,7 +25,8 @@ G_DEFINE_FLAGS_TYPE (DbStatementFlags,
                      db_statement_flags,
                      G_DEFINE_ENUM_VALUE (DB_STATEMENT_NONE, "none"),
                      G_DEFINE_ENUM_VALUE (DB_STATEMENT_SCRIPT, "script"),
-                     G_DEFINE_ENUM_VALUE (DB_STATEMENT_UNCACHED, "uncached"))
+                     G_DEFINE_ENUM_VALUE (DB_STATEMENT_UNCACHED, "uncached"),
+                     G_DEFINE_ENUM_VALUE (DB_STATEMENT_NO_ROWS, "no-rows"))
 
 /**
  * db_statement_plan_new:

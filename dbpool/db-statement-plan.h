@@ -13,6 +13,7 @@ G_BEGIN_DECLS
  * @DB_STATEMENT_NONE: nothing special
  * @DB_STATEMENT_SCRIPT: the text may hold several statements and takes no parameters
  * @DB_STATEMENT_UNCACHED: do not keep the prepared statement
+ * @DB_STATEMENT_NO_ROWS: the rows are not wanted: the result may leave them, and the columns, out
  *
  * How a statement is run.
  *
@@ -23,6 +24,7 @@ typedef enum /*< flags >*/
   DB_STATEMENT_NONE = 0,
   DB_STATEMENT_SCRIPT = 1 << 0,
   DB_STATEMENT_UNCACHED = 1 << 1,
+  DB_STATEMENT_NO_ROWS = 1 << 2,
 } DbStatementFlags;
 
 #define DB_TYPE_STATEMENT_FLAGS (db_statement_flags_get_type ())

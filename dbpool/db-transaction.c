@@ -103,6 +103,7 @@ init_begin (DbOperation *operation,
             DbTransactionFlags flags)
 {
   operation->connection = connection;
+  operation->plan.flags = DB_STATEMENT_NO_ROWS;
   operation->prepare = prepare_begin;
   operation->complete = complete_begin;
   operation->isolation = isolation;
@@ -244,7 +245,8 @@ prepare_commit (DbOperation *operation, DbSession *session, GError **error)
     operation->own_sql =
       depth == 0 ? g_strdup ("COMMIT") : g_strdup_printf ("RELEASE SAVEPOINT dbpool_%d", depth);
   operation->plan.sql = operation->own_sql;
-  operation->plan.flags = operation->rolls_back ? DB_STATEMENT_SCRIPT : DB_STATEMENT_NONE;
+  operation->plan.flags =
+    DB_STATEMENT_NO_ROWS | (operation->rolls_back ? DB_STATEMENT_SCRIPT : DB_STATEMENT_NONE);
   return TRUE;
 }
 
@@ -272,7 +274,7 @@ prepare_rollback (DbOperation *operation, DbSession *session, GError **error)
     return FALSE;
   operation->own_sql = db_connection_format_rollback ((guint) depth);
   operation->plan.sql = operation->own_sql;
-  operation->plan.flags = DB_STATEMENT_SCRIPT;
+  operation->plan.flags = DB_STATEMENT_NO_ROWS | DB_STATEMENT_SCRIPT;
   return TRUE;
 }
 

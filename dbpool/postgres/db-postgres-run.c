@@ -640,7 +640,8 @@ db_postgres_run_finish (DbPostgresRun *self, GError **error)
   else if (self->error != NULL)
     g_propagate_error (error, g_steal_pointer (&self->error));
   else
-    result = db_postgres_result_convert (self->result);
+    result = db_postgres_result_convert (self->result,
+                                         (self->plan->flags & DB_STATEMENT_NO_ROWS) != 0);
   /* Never g_cancellable_disconnect(): it waits for the handler, which may be waiting for us. */
   if (self->cancelled_id != 0)
     g_signal_handler_disconnect (self->cancellable, self->cancelled_id);

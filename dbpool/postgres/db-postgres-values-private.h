@@ -33,4 +33,4 @@ gboolean db_postgres_params_init (DbPostgresParams *self, DbParams *params, GErr
 void db_postgres_params_clear (DbPostgresParams *self);
 
 /* @result: rows, or a command that succeeded. */
-DbResult *db_postgres_result_convert (const PGresult *result);
+DbResult *db_postgres_result_convert (const PGresult *result, gboolean no_rows);

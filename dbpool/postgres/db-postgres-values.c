@@ -273,24 +273,33 @@ add_cell (DbResultBuilder *builder, DbValueType type, const char *text, int leng
     }
 }
 
+/* A SELECT counts the rows that it returns, which are not changed by it; CREATE TABLE … AS has the
+ * same tag, but no rows. */
 static gint64
 rows_affected (const PGresult *result)
 {
+  const char *tag = PQcmdStatus ((PGresult *) result);
   const char *text = PQcmdTuples ((PGresult *) result);
 
-  return text[0] != '\0' ? parse_int64 (text) : -1;
+  if (text[0] == '\0' || (PQresultStatus (result) == PGRES_TUPLES_OK &&
+                          (g_str_has_prefix (tag, "SELECT") || g_str_has_prefix (tag, "FETCH"))))
+    return -1;
+  return parse_int64 (text);
 }
 
 DbResult *
-db_postgres_result_convert (const PGresult *result)
+db_postgres_result_convert (const PGresult *result, gboolean no_rows)
 {
   int n_columns = PQnfields (result);
   int n_rows = PQntuples (result);
-  DbResultBuilder *builder = db_result_builder_new (n_columns);
+  DbResultBuilder *builder;
   DbValueType inline_types[16];
   g_autofree DbValueType *allocated = NULL;
   DbValueType *types = inline_types;
 
+  if (no_rows)
+    return db_result_new_without_rows (rows_affected (result), -1);
+  builder = db_result_builder_new (n_columns);
   if (n_columns > (int) G_N_ELEMENTS (inline_types))
     types = allocated = g_new (DbValueType, n_columns);
   for (int column = 0; column < n_columns; column++)

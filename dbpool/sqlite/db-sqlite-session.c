@@ -548,7 +548,26 @@ finish_result (DbSqliteSession *self, DbSqliteStatement *statement, DbResultBuil
     }
   else if (statement->writes)
     rows = 0;
+  if (builder == NULL)
+    return db_result_new_without_rows (rows, id);
   return db_result_builder_finish (builder, rows, id);
+}
+
+/* Steps over the rows of a statement whose rows are not wanted. */
+static DbResult *
+step_over_all (DbSqliteSession *self, DbSqliteStatement *statement, GError **error)
+{
+  int rc;
+
+  do
+    rc = sqlite3_step (statement->stmt);
+  while (rc == SQLITE_ROW);
+  if (rc == SQLITE_DONE)
+    return finish_result (self, statement, NULL);
+
+  note_breakage (self, rc, statement->opens_another_file);
+  g_propagate_error (error, db_sqlite_session_new_error (self, rc));
+  return NULL;
 }
 
 static DbResult *
@@ -602,6 +621,7 @@ static DbResult *
 run_statement (DbSqliteSession *self,
                DbSqliteStatement *statement,
                DbParams *params,
+               gboolean no_rows,
                GError **error)
 {
   DbResult *result = NULL;
@@ -609,7 +629,7 @@ run_statement (DbSqliteSession *self,
   if (bind_values (self, statement, params, error) &&
       (!statement->writes || prepare_to_write (self, statement, error)))
     {
-      result = step_all (self, statement, error);
+      result = no_rows ? step_over_all (self, statement, error) : step_all (self, statement, error);
       sqlite3_reset (statement->stmt);
       note_effects (self, statement, result != NULL);
     }
@@ -633,7 +653,8 @@ run_single (DbSqliteSession *self, const DbStatementPlan *plan, GError **error)
       if (keep)
         db_sqlite_cache_offer (&self->cache, statement);
     }
-  result = run_statement (self, statement, plan->params, error);
+  result =
+    run_statement (self, statement, plan->params, (plan->flags & DB_STATEMENT_NO_ROWS) != 0, error);
   if (!statement->cached)
     db_sqlite_statement_free (statement);
   return result;
@@ -658,14 +679,14 @@ run_script (DbSqliteSession *self, const DbStatementPlan *plan, GError **error)
 
       statement = prepare_next (self, sql, 0, &sql, &local_error);
       if (statement != NULL)
-        result = run_statement (self, statement, NULL, &local_error);
+        result = run_statement (self, statement, NULL, TRUE, &local_error);
       if (local_error != NULL)
         {
           g_propagate_prefixed_error (error, local_error, "statement %u of the script: ", n);
           return NULL;
         }
       if (statement == NULL && *sql == '\0')
-        return db_result_builder_finish (db_result_builder_new (0), n_rows, -1);
+        return db_result_new_without_rows (n_rows, -1);
       if (result != NULL && db_result_get_rows_affected (result) > 0)
         n_rows += db_result_get_rows_affected (result);
       g_clear_pointer (&statement, db_sqlite_statement_free);

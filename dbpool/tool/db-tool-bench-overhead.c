@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* What the pool costs: "SELECT 1" in the client library's own loop, and the same through the pool
- * with an acquire and a release around each query. The two take turns in short slices, and the
- * ratio is the median of those of neighbours, so that what else goes on on the machine disturbs few
- * of them and counts for little. One thread; the bare loop has a session of its own. */
+/* What the pool costs: "SELECT 1" in the client library's own loop, and the same through the pool,
+ * by its one-shot calls and with an acquire and a release around each query. The ways take turns in
+ * short slices, and a ratio is the median of those of one round, so that what else goes on on the
+ * machine disturbs few of them and counts for little.
+ *
+ * One thread, and one session: the bare loop borrows the very session that the pool lends
+ * otherwise, for a slice at a time. With a session of its own it would talk to another server
+ * process, and whether the scheduler puts that beside us or on another core makes a difference of
+ * five times. */
 
 #include "config.h"
 
@@ -27,6 +32,13 @@ static const char sql[] = "SELECT 1";
 
 /* One query; what it needs is @data. */
 typedef gboolean (*QueryFunc) (gpointer data, GError **error);
+
+typedef struct
+{
+  QueryFunc func;
+  gpointer data;      /* a statement that was prepared on the session, or its native handle */
+  DbSession *session; /* belongs to the pool; only compared */
+} BareLoop;
 
 /* Runs queries for a slice; @rate is how many there were in a second. */
 static gboolean
@@ -53,7 +65,32 @@ run_slice (Bench *self, QueryFunc func, gpointer data, double *rate, GError **er
 }
 
 static gboolean
-query_through_pool (gpointer data, GError **error)
+is_one (DbResult *result, GError **error)
+{
+  if (result == NULL)
+    return FALSE;
+  if (db_result_get_int64 (result, 0, 0) == 1)
+    return TRUE;
+  g_set_error_literal (error, DB_ERROR, DB_ERROR_FAILED, "SELECT 1 did not return 1");
+  return FALSE;
+}
+
+static gboolean
+execute_with_pool (gpointer data, GError **error)
+{
+  return db_pool_execute (data, sql, NULL, NULL, error) >= 0;
+}
+
+static gboolean
+query_with_pool (gpointer data, GError **error)
+{
+  g_autoptr (DbResult) result = db_pool_query (data, sql, NULL, NULL, error);
+
+  return is_one (result, error);
+}
+
+static gboolean
+query_with_loan (gpointer data, GError **error)
 {
   g_autoptr (DbConnection) connection = db_pool_acquire (data, NULL, error);
   g_autoptr (DbResult) result = NULL;
@@ -62,12 +99,7 @@ query_through_pool (gpointer data, GError **error)
     return FALSE;
   result = db_connection_query (connection, sql, NULL, NULL, error);
   db_connection_release (connection);
-  if (result == NULL)
-    return FALSE;
-  if (db_result_get_int64 (result, 0, 0) == 1)
-    return TRUE;
-  g_set_error_literal (error, DB_ERROR, DB_ERROR_FAILED, "SELECT 1 did not return 1");
-  return FALSE;
+  return is_one (result, error);
 }
 
 static int
@@ -87,54 +119,93 @@ median (GArray *numbers)
   return g_array_index (numbers, double, numbers->len / 2);
 }
 
-/* Two neighbours, the bare loop first or last. @rates: bare, pooled */
+/* A slice of the bare loop, on the session that the pool lends. */
 static gboolean
-run_pair (Bench *self,
-          QueryFunc bare,
-          gpointer data,
-          gboolean bare_first,
-          double rates[2],
-          GError **error)
+run_bare_slice (Bench *self, const BareLoop *bare, double *rate, GError **error)
 {
-  if (bare_first && !run_slice (self, bare, data, &rates[0], error))
+  g_autoptr (DbConnection) connection = db_pool_acquire (self->pool, self->interrupted, error);
+
+  if (connection == NULL)
     return FALSE;
-  return run_slice (self, query_through_pool, self->pool, &rates[1], error) &&
-         (bare_first || run_slice (self, bare, data, &rates[0], error));
+  if (db_connection_get_session (connection) == bare->session)
+    return run_slice (self, bare->func, bare->data, rate, error);
+  g_set_error_literal (error, DB_ERROR, DB_ERROR_CONNECTION,
+                       "the session broke while it was measured; try again");
+  return FALSE;
 }
 
+/* One slice of each way; every round begins with another one. */
 static gboolean
-compare (Bench *self, QueryFunc bare, gpointer data, BenchOverhead *overhead, GError **error)
+run_round (Bench *self,
+           const BareLoop *bare,
+           guint first,
+           double rates[BENCH_N_WAYS],
+           GError **error)
 {
-  g_autoptr (GArray) bare_rates = g_array_new (FALSE, FALSE, sizeof (double));
-  g_autoptr (GArray) pooled_rates = g_array_new (FALSE, FALSE, sizeof (double));
-  g_autoptr (GArray) ratios = g_array_new (FALSE, FALSE, sizeof (double));
-  double rates[2], ratio;
-  gint64 until;
+  static const QueryFunc funcs[BENCH_N_WAYS] = {
+    [BENCH_EXECUTE] = execute_with_pool,
+    [BENCH_ONE_SHOT] = query_with_pool,
+    [BENCH_LOAN] = query_with_loan,
+  };
+  gboolean ok = TRUE;
 
-  /* both are warm before anything counts */
-  if (!run_pair (self, bare, data, TRUE, rates, error))
-    return FALSE;
+  for (guint i = 0; i < BENCH_N_WAYS && ok; i++)
+    {
+      const guint way = (first + i) % BENCH_N_WAYS;
+
+      ok = way == BENCH_BARE ? run_bare_slice (self, bare, &rates[way], error)
+                             : run_slice (self, funcs[way], self->pool, &rates[way], error);
+    }
+  return ok;
+}
+
+static void
+begin_counting (Bench *self)
+{
   db_lock_lock (&self->lock);
   self->started = g_get_monotonic_time ();
   db_lock_unlock (&self->lock);
   g_atomic_int_set (&self->n_done, 0);
   g_atomic_int_set (&self->running, TRUE);
-  until = self->started + self->duration;
-  do
-    {
-      if (!run_pair (self, bare, data, ratios->len % 2 == 0, rates, error))
-        return FALSE;
-      ratio = rates[1] / rates[0];
-      g_array_append_val (bare_rates, rates[0]);
-      g_array_append_val (pooled_rates, rates[1]);
-      g_array_append_val (ratios, ratio);
-    }
-  while (!bench_is_stopped (self) && g_get_monotonic_time () < until);
+}
 
-  overhead->bare = median (bare_rates);
-  overhead->pooled = median (pooled_rates);
-  overhead->ratio = median (ratios);
-  return TRUE;
+static gboolean
+compare (Bench *self, const BareLoop *bare, BenchOverhead *overhead, GError **error)
+{
+  GArray *rates[BENCH_N_WAYS];
+  GArray *ratios[BENCH_N_WAYS];
+  double round[BENCH_N_WAYS];
+  guint n_rounds = 0;
+  gboolean ok;
+
+  for (guint i = 0; i < BENCH_N_WAYS; i++)
+    {
+      rates[i] = g_array_new (FALSE, FALSE, sizeof (double));
+      ratios[i] = g_array_new (FALSE, FALSE, sizeof (double));
+    }
+  /* All are warm before anything counts. */
+  ok = run_round (self, bare, 0, round, error);
+  begin_counting (self);
+  while (ok && (n_rounds == 0 || (!bench_is_stopped (self) &&
+                                  g_get_monotonic_time () < self->started + self->duration)))
+    {
+      ok = run_round (self, bare, n_rounds++, round, error);
+      for (guint i = 0; ok && i < BENCH_N_WAYS; i++)
+        {
+          double ratio = round[i] / round[BENCH_BARE];
+
+          g_array_append_val (rates[i], round[i]);
+          g_array_append_val (ratios[i], ratio);
+        }
+    }
+  for (guint i = 0; i < BENCH_N_WAYS; i++)
+    {
+      overhead->rates[i] = ok ? median (rates[i]) : 0;
+      overhead->ratios[i] = ok ? median (ratios[i]) : 0;
+      g_array_unref (rates[i]);
+      g_array_unref (ratios[i]);
+    }
+  return ok;
 }
 
 #ifdef HAVE_POSTGRES
@@ -155,7 +226,7 @@ query_libpq (gpointer data, GError **error)
 }
 
 static gboolean
-compare_postgres (Bench *self, PGconn *pgconn, BenchOverhead *overhead, GError **error)
+prepare_libpq (PGconn *pgconn, BareLoop *bare, GError **error)
 {
   PGresult *result = PQprepare (pgconn, statement_name, sql, 0, NULL);
   const gboolean ok = PQresultStatus (result) == PGRES_COMMAND_OK;
@@ -166,7 +237,9 @@ compare_postgres (Bench *self, PGconn *pgconn, BenchOverhead *overhead, GError *
       g_set_error (error, DB_ERROR, DB_ERROR_QUERY, "libpq: %s", PQerrorMessage (pgconn));
       return FALSE;
     }
-  return compare (self, query_libpq, pgconn, overhead, error);
+  bare->func = query_libpq;
+  bare->data = pgconn;
+  return TRUE;
 }
 #endif
 
@@ -185,40 +258,62 @@ query_sqlite (gpointer data, GError **error)
 }
 
 static gboolean
-compare_sqlite (Bench *self, sqlite3 *handle, BenchOverhead *overhead, GError **error)
+prepare_sqlite (sqlite3 *handle, BareLoop *bare, GError **error)
 {
   sqlite3_stmt *statement = NULL;
   const int rc = sqlite3_prepare_v3 (handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL);
-  gboolean ok;
 
   if (rc != SQLITE_OK)
     {
       g_set_error (error, DB_ERROR, DB_ERROR_QUERY, "sqlite3: %s", sqlite3_errstr (rc));
       return FALSE;
     }
-  ok = compare (self, query_sqlite, statement, overhead, error);
-  sqlite3_finalize (statement);
-  return ok;
+  bare->func = query_sqlite;
+  bare->data = statement;
+  return TRUE;
 }
 #endif
 
-gboolean
-bench_run_overhead (Bench *self, BenchOverhead *overhead, GError **error)
+/* Prepares the bare loop on a session, which is back in the pool when this returns. */
+static gboolean
+prepare_bare_loop (Bench *self, BareLoop *bare, GError **error)
 {
   DbConnectionManager *manager = db_pool_get_manager (self->pool);
-  g_autoptr (DbConnection) bare = db_pool_acquire (self->pool, self->interrupted, error);
+  g_autoptr (DbConnection) connection = db_pool_acquire (self->pool, self->interrupted, error);
 
-  if (bare == NULL)
+  if (connection == NULL)
     return FALSE;
+  bare->session = db_connection_get_session (connection);
 #ifdef HAVE_POSTGRES
   if (DB_IS_POSTGRES_MANAGER (manager))
-    return compare_postgres (self, db_postgres_connection_get_pgconn (bare), overhead, error);
+    return prepare_libpq (db_postgres_connection_get_pgconn (connection), bare, error);
 #endif
 #ifdef HAVE_SQLITE
   if (DB_IS_SQLITE_MANAGER (manager))
-    return compare_sqlite (self, db_sqlite_connection_get_handle (bare), overhead, error);
+    return prepare_sqlite (db_sqlite_connection_get_handle (connection), bare, error);
 #endif
   g_set_error (error, DB_ERROR, DB_ERROR_NOT_SUPPORTED, "there is no bare loop for %s",
                G_OBJECT_TYPE_NAME (manager));
   return FALSE;
+}
+
+gboolean
+bench_run_overhead (Bench *self, BenchOverhead *overhead, GError **error)
+{
+  BareLoop bare = {NULL, NULL, NULL};
+  gboolean ok;
+
+  /* One session only, so that it is the same one for all. */
+  g_object_set (db_pool_get_config (self->pool), "max-connections", 1, NULL);
+  ok = prepare_bare_loop (self, &bare, error) && compare (self, &bare, overhead, error);
+#ifdef HAVE_SQLITE
+  if (bare.func == query_sqlite)
+    {
+      /* Nobody else may use the session meanwhile. */
+      g_autoptr (DbConnection) connection = db_pool_acquire (self->pool, NULL, NULL);
+
+      sqlite3_finalize (bare.data);
+    }
+#endif
+  return ok;
 }

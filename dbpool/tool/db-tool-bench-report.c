@@ -225,23 +225,43 @@ bench_print_report (Bench *self,
 void
 bench_print_overhead (Bench *self, const BenchOverhead *overhead)
 {
-  g_autofree char *bare = tool_format_count ((guint64) (overhead->bare + 0.5));
-  g_autofree char *pooled = tool_format_count ((guint64) (overhead->pooled + 0.5));
+  static const char *const names[BENCH_N_WAYS] = {
+    [BENCH_BARE] = "bare client library",
+    [BENCH_EXECUTE] = "pool: one-shot execute",
+    [BENCH_ONE_SHOT] = "pool: one-shot query",
+    [BENCH_LOAN] = "pool: acquire, query, release",
+  };
+  static const char *const keys[BENCH_N_WAYS] = {
+    [BENCH_BARE] = "bare",
+    [BENCH_EXECUTE] = "execute",
+    [BENCH_ONE_SHOT] = "query",
+    [BENCH_LOAN] = "loan",
+  };
   g_auto (ToolJson) json = {NULL};
 
   if (self->format != TOOL_FORMAT_JSON)
     {
       print_heading (self);
       printf ("SELECT 1, one thread, in turns; medians\n\n");
-      printf ("  %-34s %12s/s\n", "bare client library", bare);
-      printf ("  %-34s %12s/s\n", "pool: acquire, query, release", pooled);
-      printf ("  %-34s %12.3f\n", "ratio", overhead->ratio);
+      printf ("  %-34s %14s %8s\n", "", "queries", "ratio");
+      for (guint i = 0; i < BENCH_N_WAYS; i++)
+        {
+          g_autofree char *rate = tool_format_count ((guint64) (overhead->rates[i] + 0.5));
+
+          printf ("  %-34s %12s/s %8.3f\n", names[i], rate, overhead->ratios[i]);
+        }
       return;
     }
   begin_json (&json, self);
-  tool_json_add_rounded (&json, "bare_per_second", overhead->bare, 1);
-  tool_json_add_rounded (&json, "pooled_per_second", overhead->pooled, 1);
-  tool_json_add_rounded (&json, "ratio", overhead->ratio, 4);
+  for (guint i = 0; i < BENCH_N_WAYS; i++)
+    {
+      g_autofree char *per_second = g_strconcat (keys[i], "_per_second", NULL);
+      g_autofree char *ratio = g_strconcat (keys[i], "_ratio", NULL);
+
+      tool_json_add_rounded (&json, per_second, overhead->rates[i], 1);
+      if (i != BENCH_BARE)
+        tool_json_add_rounded (&json, ratio, overhead->ratios[i], 4);
+    }
   tool_json_end (&json, '}');
   printf ("%s\n", json.text->str);
 }

@@ -114,11 +114,19 @@ gpointer bench_client_thread (gpointer client);
 void bench_run_async (Bench *self, BenchClient *clients);
 
 /* The same query with and without the pool, in turns (db-tool-bench-overhead.c). */
+typedef enum
+{
+  BENCH_BARE,     /* the client library's own loop */
+  BENCH_EXECUTE,  /* db_pool_execute() */
+  BENCH_ONE_SHOT, /* db_pool_query() */
+  BENCH_LOAN,     /* acquire, query, release */
+  BENCH_N_WAYS,
+} BenchWay;
+
 typedef struct
 {
-  double bare; /* queries a second; medians, all of them */
-  double pooled;
-  double ratio; /* that of neighbours, not of the two above */
+  double rates[BENCH_N_WAYS];  /* queries per second */
+  double ratios[BENCH_N_WAYS]; /* to the bare loop's rate in the same round */
 } BenchOverhead;
 
 gboolean bench_run_overhead (Bench *self, BenchOverhead *overhead, GError **error);

@@ -252,7 +252,8 @@ class Common:
             self.run_ok("bench", "--mode=overhead", "--seconds=0.5", "-f", "json", self.uri)
         )
         self.assertGreater(report["bare_per_second"], 0)
-        self.assertGreater(report["ratio"], 0)
+        self.assertGreater(report["query_ratio"], 0)
+        self.assertGreater(report["loan_ratio"], 0)
 
     def test_bench_report(self):
         out = self.run_ok("bench", "--seconds=0.5", self.uri)
