@@ -546,8 +546,6 @@ finish_result (DbSqliteSession *self, DbSqliteStatement *statement, DbResultBuil
       if (statement->inserts && rows > 0)
         id = sqlite3_last_insert_rowid (self->db);
     }
-  else if (statement->writes)
-    rows = 0;
   if (builder == NULL)
     return db_result_new_without_rows (rows, id);
   return db_result_builder_finish (builder, rows, id);
