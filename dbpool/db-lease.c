@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* Loans of a session and the operations on it; see the private header. */
+/* Loans of a session and the operations on it; see the private header. In a forked child the lock
+ * may be held by a thread that is not there, and the session is the parent's: nothing is touched.
+ */
 
 #include "config.h"
 
@@ -83,6 +85,8 @@ db_lease_end (DbLease *self, guint64 loan, gboolean cancel)
   gboolean busy;
   GList *link;
 
+  if (db_engine_is_forked (self->engine))
+    return;
   db_lock_lock (&self->lock);
   if (self->loan != loan)
     {
@@ -155,16 +159,19 @@ db_lease_revoke (DbLease *self)
 gboolean
 db_lease_is_current (DbLease *self, guint64 loan)
 {
-  DB_LOCK_SCOPE (&self->lock);
+  gboolean current;
 
-  return self->loan == loan;
+  if (db_engine_is_forked (self->engine))
+    return FALSE;
+  db_lock_lock (&self->lock);
+  current = self->loan == loan;
+  db_lock_unlock (&self->lock);
+  return current;
 }
 
-DbSession *
-db_lease_enter (DbLease *self, guint64 loan, GError **error)
+static DbSession *
+enter_locked (DbLease *self, guint64 loan, GError **error)
 {
-  DB_LOCK_SCOPE (&self->lock);
-
   if (self->loan != loan)
     {
       db_set_released_error (error);
@@ -182,12 +189,28 @@ db_lease_enter (DbLease *self, guint64 loan, GError **error)
 }
 
 DbSession *
+db_lease_enter (DbLease *self, guint64 loan, GError **error)
+{
+  DbSession *session;
+
+  if (db_engine_is_forked (self->engine))
+    {
+      db_engine_set_forked_error (self->engine, error);
+      return NULL;
+    }
+  db_lock_lock (&self->lock);
+  session = enter_locked (self, loan, error);
+  db_lock_unlock (&self->lock);
+  return session;
+}
+
+DbSession *
 db_lease_enter_async (DbLease *self, guint64 loan, DbTurn *turn, gboolean *queued)
 {
   DB_LOCK_SCOPE (&self->lock);
 
   *queued = FALSE;
-  if (self->loan != loan)
+  if (self->loan != loan || db_engine_is_forked (self->engine))
     return NULL;
   if (self->busy)
     {

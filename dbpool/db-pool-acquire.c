@@ -193,6 +193,14 @@ begin_loan (DbEngine *self,
 {
   DbLease *lease = db_lease_ref (slot->data);
 
+  /* Granted before the pool closed, and delivered after it: nobody is to hold it any more. */
+  if (g_atomic_int_get (&self->closing))
+    {
+      g_propagate_error (error, closed_error (self));
+      db_engine_give_back (self, lease);
+      db_lease_unref (lease);
+      return NULL;
+    }
   if ((flags & DB_ACQUIRE_READ_ONLY) && !db_session_set_read_only (lease->session, TRUE))
     {
       g_set_error (error, DB_ERROR, DB_ERROR_NOT_SUPPORTED,

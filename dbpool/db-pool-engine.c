@@ -349,7 +349,7 @@ db_engine_shut_down (DbEngine *self)
 gboolean
 db_engine_is_closed (DbEngine *self)
 {
-  return db_pool_core_is_closed (self->core);
+  return db_engine_is_forked (self) || db_pool_core_is_closed (self->core);
 }
 
 static void

@@ -1217,6 +1217,10 @@ test_fork (void)
       if (db_pool_acquire (fixture.pool, NULL, &error) != NULL ||
           !g_error_matches (error, DB_ERROR, DB_ERROR_FORKED))
         _exit (1);
+      g_clear_error (&error);
+      if (db_connection_query (held, "SELECT 1", NULL, NULL, &error) != NULL ||
+          !g_error_matches (error, DB_ERROR, DB_ERROR_FORKED))
+        _exit (2);
       g_object_unref (held);
       g_object_unref (fixture.pool);
       g_object_unref (fixture.manager);
