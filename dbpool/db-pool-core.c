@@ -351,7 +351,7 @@ back_off_locked (DbPoolCore *self, DbSlot *slot, gint64 now)
 {
   gint64 longest = BACK_OFF_FIRST;
 
-  if (self->failures > 0 && slot->born < self->failed_at)
+  if (self->failures > 0 && slot->born <= self->failed_at)
     return;
   for (guint i = 0; i < self->failures && longest < BACK_OFF_LAST; i++)
     longest *= 2;

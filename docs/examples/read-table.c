@@ -1,54 +1,36 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* Reads a table of pgbench without blocking the main loop. */
+/* Reads a table of pgbench: waits for a connection without blocking the main loop. */
 
 #include <dbpool.h>
 
-static GMainLoop *loop;
-
 static void
-queried_cb (GObject *pool, GAsyncResult *async_result, gpointer data)
+acquired_cb (GObject *pool, GAsyncResult *async_result, gpointer loop)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (DbResult) result = db_pool_query_finish (DB_POOL (pool), async_result, &error);
+  g_autoptr (DbConnection) conn = db_pool_acquire_finish (DB_POOL (pool), async_result, &error);
+  const char *sql = "SELECT bid, bbalance FROM pgbench_branches";
+  g_autoptr (DbResult) rows = conn ? db_connection_query (conn, sql, NULL, NULL, &error) : NULL;
 
-  for (guint row = 0; result != NULL && row < db_result_get_n_rows (result); row++)
-    g_print ("branch %s has %s\n", db_result_get_text (result, row, 0),
-             db_result_get_text (result, row, 1));
+  for (guint i = 0; rows != NULL && i < db_result_get_n_rows (rows); i++)
+    g_print ("branch %s has %s\n", db_result_get_text (rows, i, 0), db_result_get_text (rows, i, 1));
   if (error != NULL)
-    g_printerr ("%s\n", error->message);
-  *(gboolean *) data = error == NULL;
+    g_error ("%s", error->message);
   g_main_loop_quit (loop);
-}
-
-static void
-created_cb (GObject *factory, GAsyncResult *async_result, gpointer data)
-{
-  g_autoptr (GError) error = NULL;
-  g_autoptr (DbPool) pool =
-    db_pool_factory_create_pool_finish (DB_POOL_FACTORY (factory), async_result, &error);
-
-  if (pool == NULL)
-    {
-      g_printerr ("%s\n", error->message);
-      g_main_loop_quit (loop);
-      return;
-    }
-  db_pool_query_async (pool, "SELECT bid, bbalance FROM pgbench_branches", NULL, NULL, queried_cb,
-                       data);
 }
 
 int
 main (int argc, char **argv)
 {
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   g_autoptr (DbPoolFactory) factory = db_pool_factory_new ();
-  gboolean ok = FALSE;
+  g_autoptr (DbPool) pool = db_pool_factory_create_pool (factory, argv[1], NULL, NULL, &error);
 
-  loop = g_main_loop_new (NULL, FALSE);
-  db_pool_factory_create_pool_async (factory, argc > 1 ? argv[1] : "postgresql:///", NULL, NULL,
-                                     created_cb, &ok);
+  if (pool == NULL)
+    g_error ("%s", error->message);
+  db_pool_acquire_async (pool, NULL, acquired_cb, loop);
   g_main_loop_run (loop);
-  g_main_loop_unref (loop);
-  return ok ? 0 : 1;
+  return 0;
 }
