@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include "db-error-private.h"
+#include "db-lock-private.h"
 #include "db-session-private.h"
 #include "db-statement-plan-private.h"
 #include "db-worker-private.h"
@@ -50,6 +51,7 @@ run_in_job (gpointer data)
   DbResult *result = db_session_run (g_task_get_source_object (task), job->plan,
                                      g_task_get_cancellable (task), &error);
 
+  DB_TSAN_RELEASE (job); /* for run_finish, which GTask brings after this */
   if (result != NULL)
     g_task_return_pointer (task, result, g_object_unref);
   else
@@ -77,6 +79,7 @@ db_session_default_run_async (DbSession *self,
 static DbResult *
 db_session_default_run_finish (DbSession *self, GAsyncResult *result, GError **error)
 {
+  DB_TSAN_ACQUIRE (g_task_get_task_data (G_TASK (result)));
   return g_task_propagate_pointer (G_TASK (result), error);
 }
 

@@ -23,10 +23,11 @@ acquired_cb (GObject *pool, GAsyncResult *async_result, gpointer loop)
 int
 main (int argc, char **argv)
 {
+  const char *uri = argc > 1 ? argv[1] : "postgresql:///";
   g_autoptr (GError) error = NULL;
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   g_autoptr (DbPoolFactory) factory = db_pool_factory_new ();
-  g_autoptr (DbPool) pool = db_pool_factory_create_pool (factory, argv[1], NULL, NULL, &error);
+  g_autoptr (DbPool) pool = db_pool_factory_create_pool (factory, uri, NULL, NULL, &error);
 
   if (pool == NULL)
     g_error ("%s", error->message);
