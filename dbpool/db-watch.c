@@ -31,11 +31,10 @@ struct _DbWatch
 };
 
 static DbLock the_lock;
-static int the_epoll = -1;        /* the_lock */
-static GSource *the_source;       /* the_lock */
-static GHashTable *the_watches;   /* the_lock: number to DbWatch */
-static guint64 last_number;       /* the_lock */
-static guint the_fork_generation; /* the_lock: of the process that made all of it */
+static int the_epoll = -1;      /* the_lock */
+static GSource *the_source;     /* the_lock */
+static GHashTable *the_watches; /* the_lock: number to DbWatch */
+static guint64 last_number;     /* the_lock */
 
 static void
 watch_unref (gpointer data)
@@ -84,20 +83,11 @@ start_locked (void)
 {
   g_autoptr (GMainContext) context = NULL;
 
-  /* A child leaves its parent's instance alone: it is shared with it. */
-  if (the_epoll >= 0 && the_fork_generation != db_fork_generation ())
-    {
-      close (the_epoll);
-      the_epoll = -1;
-      the_watches = NULL;
-      the_source = NULL;
-    }
   if (the_epoll >= 0)
     return TRUE;
   the_epoll = epoll_create1 (EPOLL_CLOEXEC);
   if (the_epoll < 0)
     return FALSE;
-  the_fork_generation = db_fork_generation ();
   the_watches = g_hash_table_new (g_int64_hash, g_int64_equal);
   context = db_worker_ref_context ();
   the_source = g_unix_fd_source_new (the_epoll, G_IO_IN);
@@ -105,6 +95,18 @@ start_locked (void)
   g_source_set_callback (the_source, G_SOURCE_FUNC (epoll_ready_cb), NULL, NULL);
   g_source_attach (the_source, context);
   return TRUE;
+}
+
+/* The instance is shared with the parent, whose threads may have held the lock. */
+void
+db_watch_start_anew_in_child (void)
+{
+  db_lock_init (&the_lock);
+  if (the_epoll >= 0)
+    close (the_epoll);
+  the_epoll = -1;
+  the_source = NULL;
+  the_watches = NULL;
 }
 
 static void

@@ -50,6 +50,9 @@ DbWatch *
 db_watch_new (int fd, void (*func) (gpointer data), gpointer data, GDestroyNotify data_unref);
 void db_watch_free (DbWatch *self);
 
+/* Part of what db-worker.c does in a forked child. */
+void db_watch_start_anew_in_child (void);
+
 /* The context of the worker, which is started if need be; a reference. For timers and watches; the
  * caller holds the worker. */
 GMainContext *db_worker_ref_context (void);

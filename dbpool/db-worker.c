@@ -43,6 +43,7 @@ start_anew_in_child (void)
   n_holders = 0;
   the_worker = NULL;
   the_jobs = NULL;
+  db_watch_start_anew_in_child ();
 }
 
 guint

@@ -13,7 +13,7 @@
 
 #include "config.h"
 
-#include "db-tool-bench.h"
+#include "db-tool-bench-private.h"
 
 #ifdef HAVE_POSTGRES
 #include <libpq-fe.h>

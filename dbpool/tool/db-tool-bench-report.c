@@ -5,7 +5,7 @@
 
 #include "config.h"
 
-#include "db-tool-bench.h"
+#include "db-tool-bench-private.h"
 
 #include <string.h>
 

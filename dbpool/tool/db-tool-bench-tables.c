@@ -7,7 +7,7 @@
 
 #include "config.h"
 
-#include "db-tool-bench.h"
+#include "db-tool-bench-private.h"
 
 /* Newest first, as they are dropped. */
 static const char *const tables[] = {

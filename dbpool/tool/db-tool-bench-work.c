@@ -5,7 +5,7 @@
 
 #include "config.h"
 
-#include "db-tool-bench.h"
+#include "db-tool-bench-private.h"
 
 /* After an error that trying again does not heal, a client waits that long. */
 #define ERROR_PAUSE (50 * G_TIME_SPAN_MILLISECOND)

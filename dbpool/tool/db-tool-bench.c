@@ -8,7 +8,7 @@
 
 #include "config.h"
 
-#include "db-tool-bench.h"
+#include "db-tool-bench-private.h"
 
 #include <glib-unix.h>
 #include <signal.h>
