@@ -40,9 +40,9 @@ struct _DbLease
 {
   int ref_count; /* atomic */
   DbEngine *engine;
-  DbSession *session; /* until the session is closed; used by whoever has it */
-  DbWatch *watch;     /* of its descriptor; likewise, and may be NULL */
-  gint64 opened_at;
+  DbSession *session; /* used by whoever has it. Kept, closed, as long as the lease: a cancel may
+                         come late */
+  DbWatch *watch;     /* of its descriptor, until it is closed; NULL if there is none */
 
   DbLock lock;
   DbSlot *slot;       /* lock, but for whoever has the session; NULL once it is closed */
@@ -69,7 +69,8 @@ void db_lease_end (DbLease *self, guint64 loan, gboolean cancel);
 /* Ends whatever loan there is and cancels what runs, at the deadline of a close. */
 void db_lease_revoke (DbLease *self);
 
-/* A loan without a handle, for one operation: like begin and enter, and leave and end, in one step each. */
+/* A loan without a handle, for one operation: like begin and enter, and leave and end, in one step
+ * each. */
 void db_lease_begin_one_shot (DbLease *self, gint64 now);
 void db_lease_end_one_shot (DbLease *self);
 

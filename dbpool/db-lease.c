@@ -20,7 +20,6 @@ db_lease_new (DbEngine *engine, DbSession *session, DbSlot *slot)
   self->engine = db_engine_ref (engine);
   self->session = g_object_ref (session);
   self->slot = slot;
-  self->opened_at = g_get_monotonic_time ();
   db_lock_init (&self->lock);
   return self;
 }

@@ -170,15 +170,15 @@ try_slot (DbEngine *self, gboolean final, gboolean any)
       DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
       gint64 now = g_get_monotonic_time ();
       gint64 idle_for = 0;
+      DbPoolEffects reject_fx = DB_POOL_EFFECTS_INIT;
       DbSlot *slot = db_pool_core_try (self->core, final, any, now, &idle_for, &fx);
-      gboolean dead = slot != NULL && idle_for > LOOK_AFTER &&
-                      !db_session_is_alive (((DbLease *) slot->data)->session);
 
-      if (dead)
-        db_pool_core_reject (self->core, slot, final, now, &fx);
       db_engine_run_effects (self, &fx);
-      if (!dead)
+      if (slot == NULL || idle_for <= LOOK_AFTER ||
+          db_session_is_alive (((DbLease *) slot->data)->session))
         return slot;
+      db_pool_core_reject (self->core, slot, final, now, &reject_fx);
+      db_engine_run_effects (self, &reject_fx);
     }
 }
 

@@ -125,8 +125,8 @@ struct _DbTicket
   DbTicket *next; /* in the list of decided tickets */
 };
 
-/* What the caller has to do after a function returned. Start with DB_POOL_EFFECTS_INIT; functions
- * add. */
+/* What the caller has to do after a function returned. Each call gets one of its own, begun with
+ * DB_POOL_EFFECTS_INIT: between two calls other threads may have changed who is to be woken. */
 typedef struct
 {
   DbSlot *open;

@@ -228,7 +228,6 @@ close_job (gpointer data)
 
   g_clear_pointer (&lease->watch, db_watch_free);
   db_connection_manager_close_session (self->manager, lease->session);
-  g_clear_object (&lease->session);
   db_lock_lock (&lease->lock);
   lease->slot = NULL;
   db_lock_unlock (&lease->lock);

@@ -394,11 +394,15 @@ may_overtake (World *world)
                           world->now - head->ticket.enqueued < world->settings.hand_off_after);
 }
 
+static void op_release (World *world, gboolean broken);
+
 static void
 op_acquire (World *world)
 {
   gboolean blocking = chance (world, 50);
   gboolean may_jump = may_overtake (world);
+  DbPoolEffects try_fx = DB_POOL_EFFECTS_INIT;
+  DbPoolEffects reject_fx = DB_POOL_EFFECTS_INIT;
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
   Caller *caller = caller_new (world, blocking, between (world, 100, 2000000));
   gint64 idle_for;
@@ -407,7 +411,8 @@ op_acquire (World *world)
   if (caller == NULL)
     return;
   world->n_requests++;
-  slot = db_pool_core_try (world->core, blocking, FALSE, world->now, &idle_for, &fx);
+  slot = db_pool_core_try (world->core, blocking, FALSE, world->now, &idle_for, &try_fx);
+  run_effects (world, &try_fx);
   if (slot != NULL)
     {
       g_assert_true (may_jump);
@@ -415,7 +420,10 @@ op_acquire (World *world)
     }
   if (slot != NULL && chance (world, world->fault_percent))
     {
-      db_pool_core_reject (world->core, slot, blocking, world->now, &fx);
+      /* Others go on while this one looks at its session and finds it dead. */
+      op_release (world, FALSE);
+      db_pool_core_reject (world->core, slot, blocking, world->now, &reject_fx);
+      run_effects (world, &reject_fx);
       slot = NULL;
     }
   if (slot != NULL && blocking)

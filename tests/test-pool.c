@@ -903,6 +903,41 @@ test_close_ends_loans (void)
   tear_down (&fixture);
 }
 
+static gpointer
+let_go_in_thread (gpointer session)
+{
+  fake_session_let_go (session);
+  return NULL;
+}
+
+/* The query ends at the very moment at which a close cancels it: the session may be closed by then.
+ */
+static void
+test_close_meets_the_end (void)
+{
+  for (guint i = 0; i < 300; i++)
+    {
+      Fixture fixture;
+      DbConnection *held;
+      g_autoptr (FakeSession) session = NULL;
+      GThread *query, *let_go;
+      GError *error = NULL;
+
+      set_up (&fixture, 1, SECOND);
+      held = acquire (fixture.pool);
+      session = g_object_ref (fake_connection_get_session (held));
+      query = g_thread_new ("query", query_in_thread, held);
+      fake_session_await_hang (session);
+      let_go = g_thread_new ("let go", let_go_in_thread, session);
+      db_pool_close (fixture.pool, 0, NULL, NULL);
+      g_thread_join (let_go);
+      error = g_thread_join (query);
+      g_clear_error (&error);
+      g_object_unref (held);
+      tear_down (&fixture);
+    }
+}
+
 static void
 closed_cb (GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -1320,6 +1355,7 @@ main (int argc, char **argv)
   ADD ("close/wakes-waiters", test_close_wakes_waiters);
   ADD ("close/ends-loans", test_close_ends_loans);
   ADD ("close/waits", test_close_waits);
+  ADD ("close/meets-the-end", test_close_meets_the_end);
   ADD ("close/pool-dropped-first", test_pool_dropped_first);
   ADD ("connection/one-at-a-time", test_one_at_a_time);
   ADD ("connection/transactions", test_transactions);
