@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include "db-connection-manager.h"
+#include "db-database-config-private.h"
 #include "db-error.h"
 
 /**
@@ -65,6 +66,74 @@ db_connection_manager_open_session (DbConnectionManager *self,
   if (session == NULL)
     {
       ensure_error (self, "open_session", &local_error);
+      g_propagate_error (error, g_steal_pointer (&local_error));
+    }
+  return session;
+}
+
+/**
+ * db_connection_manager_dup_database_config:
+ * @self: a manager
+ *
+ * Makes a configuration with everything that [method@Db.ConnectionManager.open_session] would use,
+ * the password too, for [method@Db.ConnectionManager.open_session_with_config]. It is the caller's,
+ * who may change it.
+ *
+ * Does not block, may be called from any thread.
+ *
+ * Returns: (transfer full) (nullable): a configuration, or %NULL if this manager has none
+ *
+ * Since: 1.0
+ */
+DbDatabaseConfig *
+db_connection_manager_dup_database_config (DbConnectionManager *self)
+{
+  g_return_val_if_fail (DB_IS_CONNECTION_MANAGER (self), NULL);
+
+  if (DB_CONNECTION_MANAGER_GET_IFACE (self)->dup_database_config == NULL)
+    return NULL;
+  return DB_CONNECTION_MANAGER_GET_IFACE (self)->dup_database_config (self);
+}
+
+/**
+ * db_connection_manager_open_session_with_config:
+ * @self: a manager
+ * @config: (nullable): the configuration to use instead of that of @self; it is fixed from now on
+ * @cancellable: (nullable): a cancellable
+ * @error: return location for an error
+ *
+ * Opens a session with a configuration that [method@Db.ConnectionManager.dup_database_config] made
+ * and that somebody may have changed since: with the password of the hour, for example.
+ *
+ * Blocks, may be called from any thread. It is [method@Db.ConnectionManager.open_session] if
+ * @config is %NULL or if the manager knows no configurations, with the same errors.
+ *
+ * Returns: (transfer full): a session
+ *
+ * Since: 1.0
+ */
+DbSession *
+db_connection_manager_open_session_with_config (DbConnectionManager *self,
+                                                DbDatabaseConfig *config,
+                                                GCancellable *cancellable,
+                                                GError **error)
+{
+  DbConnectionManagerInterface *iface;
+  g_autoptr (GError) local_error = NULL;
+  DbSession *session;
+
+  g_return_val_if_fail (DB_IS_CONNECTION_MANAGER (self), NULL);
+  g_return_val_if_fail (config == NULL || DB_IS_DATABASE_CONFIG (config), NULL);
+
+  iface = DB_CONNECTION_MANAGER_GET_IFACE (self);
+  if (config == NULL || iface->open_session_with_config == NULL)
+    return db_connection_manager_open_session (self, cancellable, error);
+
+  db_database_config_freeze (config);
+  session = iface->open_session_with_config (self, config, cancellable, &local_error);
+  if (session == NULL)
+    {
+      ensure_error (self, "open_session_with_config", &local_error);
       g_propagate_error (error, g_steal_pointer (&local_error));
     }
   return session;

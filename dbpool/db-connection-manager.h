@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include "db-database-config.h"
 #include "db-pool-config.h"
 #include "db-session.h"
 #include "db-types.h"
@@ -11,11 +12,7 @@ G_BEGIN_DECLS
 
 #define DB_TYPE_CONNECTION_MANAGER (db_connection_manager_get_type ())
 DB_AVAILABLE_IN_1_0
-G_DECLARE_INTERFACE (DbConnectionManager,
-                     db_connection_manager,
-                     DB,
-                     CONNECTION_MANAGER,
-                     GObject)
+G_DECLARE_INTERFACE (DbConnectionManager, db_connection_manager, DB, CONNECTION_MANAGER, GObject)
 
 /**
  * DbConnectionManagerInterface:
@@ -28,6 +25,11 @@ G_DECLARE_INTERFACE (DbConnectionManager,
  * @close_session: closes the session and returns when the database has let go of it; blocking
  * @suggest_config: sets, in a pool's configuration, defaults that suit this database; optional
  * @describe: the database in words, for error texts, without any secret; optional
+ * @dup_database_config: a new configuration, free to be changed, with all that `open_session` would
+ *   use, secrets too; or %NULL; does not block; optional
+ * @open_session_with_config: opens a session with another configuration than its own, of which it
+ *   keeps nothing beyond that session; blocking; optional: without it a pool's before-connect hook
+ *   can only look on
  *
  * What a manager implements: blocking functions, which the pool calls on its own threads. A manager
  * is used by many threads at once, a session by one at a time.
@@ -51,12 +53,24 @@ struct _DbConnectionManagerInterface
   void (*close_session) (DbConnectionManager *self, DbSession *session);
   void (*suggest_config) (DbConnectionManager *self, DbPoolConfig *config);
   char *(*describe) (DbConnectionManager *self);
+  DbDatabaseConfig *(*dup_database_config) (DbConnectionManager *self);
+  DbSession *(*open_session_with_config) (DbConnectionManager *self,
+                                          DbDatabaseConfig *config,
+                                          GCancellable *cancellable,
+                                          GError **error);
 };
 
 DB_AVAILABLE_IN_1_0
 DbSession *db_connection_manager_open_session (DbConnectionManager *self,
                                                GCancellable *cancellable,
                                                GError **error);
+DB_AVAILABLE_IN_1_0
+DbDatabaseConfig *db_connection_manager_dup_database_config (DbConnectionManager *self);
+DB_AVAILABLE_IN_1_0
+DbSession *db_connection_manager_open_session_with_config (DbConnectionManager *self,
+                                                           DbDatabaseConfig *config,
+                                                           GCancellable *cancellable,
+                                                           GError **error);
 DB_AVAILABLE_IN_1_0
 gboolean db_connection_manager_check_session (DbConnectionManager *self,
                                               DbSession *session,

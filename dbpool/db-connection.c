@@ -54,7 +54,7 @@ db_connection_dispose (GObject *object)
 {
   DbConnection *self = DB_CONNECTION (object);
 
-  db_lease_end (self->lease, self->loan, FALSE);
+  db_lease_end (self->lease, self->loan, DB_LOAN_FINALIZED);
   G_OBJECT_CLASS (db_connection_parent_class)->dispose (object);
 }
 
@@ -214,7 +214,7 @@ db_connection_release (DbConnection *self)
 {
   g_return_if_fail (DB_IS_CONNECTION (self));
 
-  db_lease_end (self->lease, self->loan, FALSE);
+  db_lease_end (self->lease, self->loan, DB_LOAN_RELEASED);
 }
 
 /**
@@ -235,6 +235,70 @@ db_connection_is_released (DbConnection *self)
   g_return_val_if_fail (DB_IS_CONNECTION (self), TRUE);
 
   return !db_lease_is_current (self->lease, self->loan);
+}
+
+/**
+ * db_connection_get_id:
+ * @self: a connection
+ *
+ * Gets the number of the session that is on loan, which no other session of its pool ever has.
+ *
+ * May be called from any thread and does not block.
+ *
+ * Returns: a number, that of [property@Db.ConnectionInfo:id]
+ *
+ * Since: 1.0
+ */
+guint64
+db_connection_get_id (DbConnection *self)
+{
+  g_return_val_if_fail (DB_IS_CONNECTION (self), 0);
+
+  return self->lease->id;
+}
+
+/**
+ * db_connection_evict:
+ * @self: a connection
+ *
+ * Has the session closed instead of lent again when the connection is returned.
+ *
+ * Does nothing if the connection was released. May be called from any thread and does not block.
+ *
+ * Since: 1.0
+ */
+void
+db_connection_evict (DbConnection *self)
+{
+  g_return_if_fail (DB_IS_CONNECTION (self));
+
+  db_lease_evict (self->lease, self->loan);
+}
+
+/**
+ * db_connection_detach:
+ * @self: a connection
+ * @error: return location for an error
+ *
+ * Takes the session out of the pool for good: it no longer counts against `max-connections`, and
+ * the pool may open another one in its place.
+ *
+ * The connection stays usable, also after the pool was closed; its release, or its last reference,
+ * closes the session. Detaching again does nothing.
+ *
+ * Does not block, may be called from any thread. Fails with `DB_ERROR_RELEASED`, and with
+ * `G_IO_ERROR_PENDING` while an operation uses the connection.
+ *
+ * Returns: %TRUE if the session is no longer the pool's
+ *
+ * Since: 1.0
+ */
+gboolean
+db_connection_detach (DbConnection *self, GError **error)
+{
+  g_return_val_if_fail (DB_IS_CONNECTION (self), FALSE);
+
+  return db_lease_detach (self->lease, self->loan, error);
 }
 
 /**

@@ -20,6 +20,12 @@ void db_connection_release (DbConnection *self);
 DB_AVAILABLE_IN_1_0
 gboolean db_connection_is_released (DbConnection *self);
 DB_AVAILABLE_IN_1_0
+guint64 db_connection_get_id (DbConnection *self);
+DB_AVAILABLE_IN_1_0
+void db_connection_evict (DbConnection *self);
+DB_AVAILABLE_IN_1_0
+gboolean db_connection_detach (DbConnection *self, GError **error);
+DB_AVAILABLE_IN_1_0
 DbSession *db_connection_get_session (DbConnection *self);
 
 DB_AVAILABLE_IN_1_0

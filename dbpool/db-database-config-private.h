@@ -9,6 +9,9 @@
  * any thread may read. */
 void db_database_config_freeze (DbDatabaseConfig *self);
 
+/* A copy that may be changed, with the secrets. */
+DbDatabaseConfig *db_database_config_copy (DbDatabaseConfig *self);
+
 /* "postgresql://user@host:port/database", without options: short, for error texts. */
 char *db_database_config_describe (DbDatabaseConfig *self);
 

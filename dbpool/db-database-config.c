@@ -152,7 +152,7 @@ endpoint_format (const DbEndpoint *endpoint)
 static char **
 dup_hosts (DbDatabaseConfig *self)
 {
-  g_autoptr(GStrvBuilder) builder = g_strv_builder_new ();
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
 
   for (guint i = 0; i < self->endpoints->len; i++)
     {
@@ -187,7 +187,7 @@ static void
 set_hosts (DbDatabaseConfig *self, const char *const *hosts)
 {
   static const char *const nothing[] = {NULL};
-  g_auto(GStrv) old = dup_hosts (self);
+  g_auto (GStrv) old = dup_hosts (self);
   g_autofree char *old_host = g_strdup (get_host (self));
   guint old_port = get_port (self);
 
@@ -308,7 +308,7 @@ list_public_options (DbDatabaseConfig *self)
 static GVariant *
 dup_options (DbDatabaseConfig *self)
 {
-  g_autoptr(GList) keywords = list_public_options (self);
+  g_autoptr (GList) keywords = list_public_options (self);
   GVariantBuilder builder;
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("a{ss}"));
@@ -615,7 +615,7 @@ db_database_config_new (void)
 DbDatabaseConfig *
 db_database_config_new_from_uri (const char *uri, GError **error)
 {
-  g_autoptr(DbDatabaseConfig) self = NULL;
+  g_autoptr (DbDatabaseConfig) self = NULL;
 
   g_return_val_if_fail (uri != NULL, NULL);
 
@@ -707,7 +707,7 @@ append_query (GString *text, const char *keyword, const char *value)
 char *
 db_database_config_to_string (DbDatabaseConfig *self)
 {
-  g_autoptr(GList) keywords = NULL;
+  g_autoptr (GList) keywords = NULL;
   g_autofree char *base = NULL;
   GString *text;
 
@@ -732,11 +732,39 @@ db_database_config_freeze (DbDatabaseConfig *self)
   g_atomic_int_set (&self->frozen, TRUE);
 }
 
+DbDatabaseConfig *
+db_database_config_copy (DbDatabaseConfig *self)
+{
+  DbDatabaseConfig *copy = db_database_config_new ();
+  GHashTableIter iter;
+  gpointer keyword, value;
+
+  for (guint i = 0; i < self->endpoints->len; i++)
+    {
+      DbEndpoint endpoint = g_array_index (self->endpoints, DbEndpoint, i);
+
+      endpoint.host = g_strdup (endpoint.host);
+      g_array_append_val (copy->endpoints, endpoint);
+    }
+  copy->database = g_strdup (self->database);
+  copy->username = g_strdup (self->username);
+  copy->password = g_strdup (self->password);
+  copy->ssl_mode = self->ssl_mode;
+  copy->ssl_root_cert = g_strdup (self->ssl_root_cert);
+  copy->ssl_cert = g_strdup (self->ssl_cert);
+  copy->ssl_key = g_strdup (self->ssl_key);
+  copy->application_name = g_strdup (self->application_name);
+  g_hash_table_iter_init (&iter, self->options);
+  while (g_hash_table_iter_next (&iter, &keyword, &value))
+    g_hash_table_insert (copy->options, g_strdup (keyword), g_strdup (value));
+  return copy;
+}
+
 static void
 append_endpoints (DbDatabaseConfig *self, DbConninfo *info)
 {
-  g_autoptr(GString) hosts = g_string_new (NULL);
-  g_autoptr(GString) ports = g_string_new (NULL);
+  g_autoptr (GString) hosts = g_string_new (NULL);
+  g_autoptr (GString) ports = g_string_new (NULL);
   gboolean have_host = FALSE, have_port = FALSE;
 
   for (guint i = 0; i < self->endpoints->len; i++)

@@ -9,6 +9,10 @@
  * stale handle gets DB_ERROR_RELEASED and cannot reach the next borrower, whatever aliases of it
  * exist on whatever thread.
  *
+ * A private loan is one to a hook of the pool's: it ends like any other one for those who have its
+ * handle, but the session goes back to the pool's thread that began it. A detached session is no
+ * longer the pool's: when its loan ends it is closed.
+ *
  * One operation uses the session at a time. A blocking one that finds it in use fails; an
  * asynchronous one waits its turn, in call order. A loan that ends during an operation goes back
  * when that has ended.
@@ -18,6 +22,7 @@
 
 #pragma once
 
+#include "db-connection-manager.h"
 #include "db-lock-private.h"
 #include "db-pool-core-private.h"
 #include "db-session.h"
@@ -26,6 +31,16 @@
 typedef struct _DbEngine DbEngine;
 typedef struct _DbLease DbLease;
 typedef struct _DbTurn DbTurn;
+
+/* Who borrows. A static one costs nothing. */
+typedef struct
+{
+  const char *text; /* NULL: nobody said */
+  gboolean is_static;
+} DbTag;
+
+/* How much is kept of the statement that ran last, in bytes. */
+#define DB_LAST_STATEMENT_SIZE 256
 
 /* An asynchronous operation that waits for the session. @start runs on any thread with no lock
  * held: either it has the session now (until db_lease_leave()), or @session is NULL because the
@@ -40,53 +55,101 @@ struct _DbLease
 {
   int ref_count; /* atomic */
   DbEngine *engine;
+  DbConnectionManager *manager; /* that opened the session */
+  guint64 id;                   /* of the slot */
   DbSession *session; /* used by whoever has it. Kept, closed, as long as the lease: a cancel may
                          come late */
   DbWatch *watch;     /* of its descriptor, until it is closed; NULL if there is none */
 
   DbLock lock;
-  DbSlot *slot;       /* lock, but for whoever has the session; NULL once it is closed */
-  guint64 last_loan;  /* lock */
-  guint64 loan;       /* lock: the current one, 0: none, or it has ended */
-  gboolean busy;      /* lock: an operation has the session */
-  gboolean ending;    /* lock: the loan ended while busy */
-  GQueue turns;       /* lock: of DbTurn.link */
-  gboolean read_only; /* lock: of the current loan */
-  char *tag;          /* lock: of the current loan */
-  gint64 lent_at;     /* lock */
+  DbCond left;         /* lock: an operation of a private loan has ended */
+  DbSlot *slot;        /* lock, but for whoever has the session; NULL once closed or detached */
+  guint64 last_loan;   /* lock */
+  guint64 loan;        /* lock: the current one, 0: none, or it has ended */
+  gboolean busy;       /* lock: an operation has the session */
+  gboolean ending;     /* lock: the loan ended while busy */
+  GQueue turns;        /* lock: of DbTurn.link */
+  gboolean finalized;  /* lock: the loan ended with its handle */
+  gboolean is_private; /* lock: of the current loan, like all that follows */
+  gboolean detached;
+  gboolean read_only;
+  gboolean leaked; /* it was reported */
+  const char *tag;
+  char *own_tag; /* tag, where it is not static */
+  gint64 lent_at;
+  guint thread;
+  char last_statement[DB_LAST_STATEMENT_SIZE]; /* its beginning */
 };
 
-DbLease *db_lease_new (DbEngine *engine, DbSession *session, DbSlot *slot);
+/* What there is to say of a loan. */
+typedef struct
+{
+  char *tag;
+  char *statement; /* the fingerprint of its last statement */
+  char *activity;  /* what the session says of itself, or NULL */
+  gint64 lent_at;
+  guint thread; /* of the blocking caller; 0: none */
+} DbLeaseInfo;
+
+DbLease *
+db_lease_new (DbEngine *engine, DbConnectionManager *manager, DbSession *session, DbSlot *slot);
 DbLease *db_lease_ref (DbLease *self);
 void db_lease_unref (DbLease *self);
 
 /* Begins a loan and gives its number. The session is the caller's alone until then. */
-guint64 db_lease_begin (DbLease *self, DbAcquireFlags flags, const char *tag, gint64 now);
+guint64 db_lease_begin (DbLease *self, DbAcquireFlags flags, DbTag tag);
 
-/* Ends a loan; nothing happens if it has ended before. With @cancel, what runs is cancelled. */
-void db_lease_end (DbLease *self, guint64 loan, gboolean cancel);
+/* The same for a hook, on a thread that has the session to itself. */
+guint64 db_lease_begin_private (DbLease *self, DbTag tag);
+/* Ends it whatever the hook left running, for which it waits. */
+void db_lease_end_private (DbLease *self, guint64 loan);
+
+typedef enum
+{
+  DB_LOAN_RELEASED,
+  DB_LOAN_FINALIZED, /* the last reference to the handle was dropped */
+  DB_LOAN_REVOKED,   /* by a pool that closes: what runs is cancelled */
+} DbLoanEnd;
+
+/* Ends a loan; nothing happens if it has ended before. */
+void db_lease_end (DbLease *self, guint64 loan, DbLoanEnd how);
+
+/* Takes the session out of the pool for good. */
+gboolean db_lease_detach (DbLease *self, guint64 loan, GError **error);
+
+/* Has the session closed when its loan ends. */
+void db_lease_evict (DbLease *self, guint64 loan);
 
 /* Ends whatever loan there is and cancels what runs, at the deadline of a close. */
 void db_lease_revoke (DbLease *self);
 
 /* A loan without a handle, for one operation: like begin and enter, and leave and end, in one step
  * each. */
-void db_lease_begin_one_shot (DbLease *self, gint64 now);
+void db_lease_begin_one_shot (DbLease *self, const char *sql);
 void db_lease_end_one_shot (DbLease *self);
 
 gboolean db_lease_is_current (DbLease *self, guint64 loan);
 
-/* The session, for one operation that db_lease_leave() ends. */
-DbSession *db_lease_enter (DbLease *self, guint64 loan, GError **error);
+/* The session, for one operation that db_lease_leave() ends. @sql, or NULL, is what is going to
+ * run. */
+DbSession *db_lease_enter (DbLease *self, guint64 loan, const char *sql, GError **error);
 
 /* The same for an asynchronous operation. If the session is in use, @queued is set and @turn
  * started later; NULL otherwise means that the loan has ended. */
-DbSession *db_lease_enter_async (DbLease *self, guint64 loan, DbTurn *turn, gboolean *queued);
+DbSession *
+db_lease_enter_async (DbLease *self, guint64 loan, const char *sql, DbTurn *turn, gboolean *queued);
 
 void db_lease_leave (DbLease *self);
 
-/* For the report of a close: "tag, for 1.2 s". */
+/* From any thread. */
+void db_lease_get_info (DbLease *self, DbLeaseInfo *info);
+void db_lease_info_clear (DbLeaseInfo *info);
+
+/* Who holds the session, for texts: "app.c:42, for 1.2 s in thread 1234, last “SELECT ?”". */
 char *db_lease_describe (DbLease *self, gint64 now);
+
+/* The current loan is out for too long: says so once. The description, or NULL if it just ended. */
+char *db_lease_report_leak (DbLease *self, gint64 lent_at, gint64 now);
 
 void db_set_released_error (GError **error);
 

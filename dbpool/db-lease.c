@@ -8,19 +8,25 @@
 #include "config.h"
 
 #include "db-error.h"
+#include "db-fingerprint-private.h"
 #include "db-lease-private.h"
 #include "db-pool-engine-private.h"
 
+#include <string.h>
+
 DbLease *
-db_lease_new (DbEngine *engine, DbSession *session, DbSlot *slot)
+db_lease_new (DbEngine *engine, DbConnectionManager *manager, DbSession *session, DbSlot *slot)
 {
   DbLease *self = g_new0 (DbLease, 1);
 
   self->ref_count = 1;
   self->engine = db_engine_ref (engine);
+  self->manager = g_object_ref (manager);
   self->session = g_object_ref (session);
   self->slot = slot;
+  self->id = slot->id;
   db_lock_init (&self->lock);
+  db_cond_init (&self->left);
   return self;
 }
 
@@ -37,8 +43,10 @@ db_lease_unref (DbLease *self)
   if (!g_atomic_int_dec_and_test (&self->ref_count))
     return;
   DB_TSAN_ACQUIRE (&self->lock);
-  g_free (self->tag);
+  g_free (self->own_tag);
   g_clear_object (&self->session);
+  g_clear_object (&self->manager);
+  db_cond_clear (&self->left);
   db_lock_clear (&self->lock);
   db_engine_unref (self->engine);
   g_free (self);
@@ -51,38 +59,127 @@ db_set_released_error (GError **error)
                        "the connection was given back to its pool; acquire another one");
 }
 
+/* The thread and the time of the loan are those of the slot, which is the caller's now. */
+static void
+begin_locked (DbLease *self, DbTag tag)
+{
+  g_assert (self->loan == 0 && !self->busy);
+  self->loan = ++self->last_loan;
+  self->lent_at = self->slot->since;
+  self->thread = self->slot->thread;
+  self->read_only = FALSE;
+  self->finalized = FALSE;
+  self->leaked = FALSE;
+  self->last_statement[0] = '\0';
+  if (self->own_tag != NULL)
+    g_clear_pointer (&self->own_tag, g_free);
+  if (tag.text != NULL && !tag.is_static)
+    self->own_tag = g_strdup (tag.text);
+  self->tag = self->own_tag != NULL ? self->own_tag : tag.text;
+}
+
 guint64
-db_lease_begin (DbLease *self, DbAcquireFlags flags, const char *tag, gint64 now)
+db_lease_begin (DbLease *self, DbAcquireFlags flags, DbTag tag)
+{
+  guint64 loan;
+
+  db_lock_lock (&self->lock);
+  begin_locked (self, tag);
+  self->read_only = (flags & DB_ACQUIRE_READ_ONLY) != 0;
+  loan = self->loan;
+  db_lock_unlock (&self->lock);
+  db_engine_show (self->engine); /* the core had it lent before */
+  return loan;
+}
+
+guint64
+db_lease_begin_private (DbLease *self, DbTag tag)
 {
   DB_LOCK_SCOPE (&self->lock);
 
-  g_assert (self->loan == 0 && !self->busy);
-  self->loan = ++self->last_loan;
-  self->lent_at = now;
-  self->read_only = (flags & DB_ACQUIRE_READ_ONLY) != 0;
-  if (tag != NULL || self->tag != NULL)
-    {
-      g_free (self->tag);
-      self->tag = g_strdup (tag);
-    }
+  begin_locked (self, tag);
+  self->is_private = TRUE;
   return self->loan;
+}
+
+/* Only the beginning, whatever the length of the whole. */
+static void
+note_statement_locked (DbLease *self, const char *sql)
+{
+  if (sql == NULL)
+    return;
+  if (memccpy (self->last_statement, sql, '\0', DB_LAST_STATEMENT_SIZE) == NULL)
+    self->last_statement[DB_LAST_STATEMENT_SIZE - 1] = '\0';
+}
+
+void
+db_lease_begin_one_shot (DbLease *self, const char *sql)
+{
+  db_lock_lock (&self->lock);
+  begin_locked (self, (DbTag){"a statement of the pool's", TRUE});
+  self->busy = TRUE;
+  note_statement_locked (self, sql);
+  db_lock_unlock (&self->lock);
+  db_engine_show (self->engine);
+}
+
+/* On a thread of dbpool's. */
+static void
+close_detached_job (gpointer data)
+{
+  DbLease *self = data;
+
+  db_connection_manager_close_session (self->manager, self->session);
+  db_lease_unref (self);
 }
 
 /* The loan is over and nobody uses the session: it is ours. */
 static void
 give_back (DbLease *self)
 {
+  if (self->leaked)
+    g_message ("pool %s: the connection of %s is back after %.1f s",
+               db_engine_get_name (self->engine),
+               self->tag != NULL ? self->tag : "nobody in particular",
+               (g_get_monotonic_time () - self->lent_at) / (double) G_TIME_SPAN_SECOND);
+  if (self->detached)
+    {
+      db_worker_run (close_detached_job, db_lease_ref (self));
+      return;
+    }
   if (self->read_only)
     db_session_set_read_only (self->session, FALSE);
   db_engine_give_back (self->engine, self);
 }
 
-void
-db_lease_end (DbLease *self, guint64 loan, gboolean cancel)
+static void
+refuse_turns (GQueue *turns)
 {
-  GQueue turns = G_QUEUE_INIT;
-  gboolean busy;
   GList *link;
+
+  while ((link = g_queue_pop_head_link (turns)) != NULL)
+    {
+      DbTurn *turn = link->data;
+
+      turn->start (turn, NULL);
+    }
+}
+
+static GQueue
+take_turns_locked (DbLease *self)
+{
+  GQueue turns = self->turns;
+
+  g_queue_init (&self->turns);
+  return turns;
+}
+
+void
+db_lease_end (DbLease *self, guint64 loan, DbLoanEnd how)
+{
+  GQueue turns;
+  gboolean busy;
+  gboolean is_private;
 
   if (db_engine_is_forked (self->engine))
     return;
@@ -93,35 +190,39 @@ db_lease_end (DbLease *self, guint64 loan, gboolean cancel)
       return;
     }
   self->loan = 0;
+  self->finalized = how == DB_LOAN_FINALIZED;
   busy = self->busy;
-  self->ending = busy;
-  turns = self->turns;
-  g_queue_init (&self->turns);
+  is_private = self->is_private;
+  self->ending = busy && !is_private;
+  turns = take_turns_locked (self);
   db_lock_unlock (&self->lock);
 
-  if (!busy)
+  if (!busy && !is_private)
     give_back (self);
-  else if (cancel)
+  else if (busy && how == DB_LOAN_REVOKED)
     db_session_cancel (self->session);
-  while ((link = g_queue_pop_head_link (&turns)) != NULL)
-    {
-      DbTurn *turn = link->data;
-
-      turn->start (turn, NULL);
-    }
+  refuse_turns (&turns);
 }
 
 void
-db_lease_begin_one_shot (DbLease *self, gint64 now)
+db_lease_end_private (DbLease *self, guint64 loan)
 {
-  DB_LOCK_SCOPE (&self->lock);
+  GQueue turns;
 
-  g_assert (self->loan == 0 && !self->busy);
-  self->loan = ++self->last_loan;
-  self->lent_at = now;
-  self->read_only = FALSE;
-  self->busy = TRUE;
-  g_clear_pointer (&self->tag, g_free);
+  db_lock_lock (&self->lock);
+  self->loan = 0;
+  turns = take_turns_locked (self);
+  while (self->busy)
+    {
+      db_lock_unlock (&self->lock);
+      db_session_cancel (self->session);
+      db_lock_lock (&self->lock);
+      if (self->busy)
+        db_cond_wait (&self->left, &self->lock);
+    }
+  self->is_private = FALSE;
+  db_lock_unlock (&self->lock);
+  refuse_turns (&turns);
 }
 
 /* A close may have ended the loan meanwhile; the session goes back here all the same. */
@@ -150,9 +251,73 @@ db_lease_revoke (DbLease *self)
   db_lock_unlock (&self->lock);
 
   if (loan != 0)
-    db_lease_end (self, loan, TRUE);
+    db_lease_end (self, loan, DB_LOAN_REVOKED);
   else if (ending)
     db_session_cancel (self->session);
+}
+
+/* Whether @loan is current and nobody uses the session, so that it can be taken away. */
+static gboolean
+is_detachable_locked (DbLease *self, guint64 loan, GError **error)
+{
+  if (self->loan != loan)
+    db_set_released_error (error);
+  else if (self->busy)
+    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_PENDING,
+                         "an operation is using this connection; detach it when that has ended");
+  else if (self->is_private)
+    g_set_error_literal (error, DB_ERROR, DB_ERROR_NOT_SUPPORTED,
+                         "a hook cannot detach the connection that it looks at");
+  else
+    return TRUE;
+  return FALSE;
+}
+
+gboolean
+db_lease_detach (DbLease *self, guint64 loan, GError **error)
+{
+  DbSlot *slot = NULL;
+  DbWatch *watch = NULL;
+  gboolean already;
+
+  if (db_engine_is_forked (self->engine))
+    {
+      db_engine_set_forked_error (self->engine, error);
+      return FALSE;
+    }
+  db_lock_lock (&self->lock);
+  if (!(self->loan == loan && self->detached) && is_detachable_locked (self, loan, error))
+    {
+      slot = g_steal_pointer (&self->slot);
+      watch = g_steal_pointer (&self->watch);
+      self->detached = TRUE;
+    }
+  already = self->loan == loan && self->detached;
+  db_lock_unlock (&self->lock);
+  if (slot == NULL)
+    return already;
+
+  if (watch != NULL)
+    db_watch_free (watch);
+  db_engine_detach (self->engine, slot);
+  db_lease_unref (self); /* the slot's */
+  return TRUE;
+}
+
+/* The lease's lock is held across the core's call, so that the slot cannot go away. */
+void
+db_lease_evict (DbLease *self, guint64 loan)
+{
+  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+
+  if (db_engine_is_forked (self->engine))
+    return;
+  db_lock_lock (&self->lock);
+  if (self->loan == loan && self->slot != NULL)
+    db_pool_core_doom (self->engine->core, self->slot, DB_DROP_EVICTED, g_get_monotonic_time (),
+                       &fx);
+  db_lock_unlock (&self->lock);
+  db_engine_run_effects (self->engine, &fx);
 }
 
 gboolean
@@ -169,7 +334,7 @@ db_lease_is_current (DbLease *self, guint64 loan)
 }
 
 static DbSession *
-enter_locked (DbLease *self, guint64 loan, GError **error)
+enter_locked (DbLease *self, guint64 loan, const char *sql, GError **error)
 {
   if (self->loan != loan)
     {
@@ -184,11 +349,12 @@ enter_locked (DbLease *self, guint64 loan, GError **error)
       return NULL;
     }
   self->busy = TRUE;
+  note_statement_locked (self, sql);
   return self->session;
 }
 
 DbSession *
-db_lease_enter (DbLease *self, guint64 loan, GError **error)
+db_lease_enter (DbLease *self, guint64 loan, const char *sql, GError **error)
 {
   DbSession *session;
 
@@ -198,19 +364,19 @@ db_lease_enter (DbLease *self, guint64 loan, GError **error)
       return NULL;
     }
   db_lock_lock (&self->lock);
-  session = enter_locked (self, loan, error);
+  session = enter_locked (self, loan, sql, error);
   db_lock_unlock (&self->lock);
+  if (sql != NULL)
+    db_engine_show (self->engine);
   return session;
 }
 
-DbSession *
-db_lease_enter_async (DbLease *self, guint64 loan, DbTurn *turn, gboolean *queued)
+static DbSession *
+enter_async_locked (DbLease *self, guint64 loan, const char *sql, DbTurn *turn, gboolean *queued)
 {
-  DB_LOCK_SCOPE (&self->lock);
-
-  *queued = FALSE;
-  if (self->loan != loan || db_engine_is_forked (self->engine))
+  if (self->loan != loan)
     return NULL;
+  note_statement_locked (self, sql);
   if (self->busy)
     {
       *queued = TRUE;
@@ -220,6 +386,22 @@ db_lease_enter_async (DbLease *self, guint64 loan, DbTurn *turn, gboolean *queue
     }
   self->busy = TRUE;
   return self->session;
+}
+
+DbSession *
+db_lease_enter_async (DbLease *self, guint64 loan, const char *sql, DbTurn *turn, gboolean *queued)
+{
+  DbSession *session;
+
+  *queued = FALSE;
+  if (db_engine_is_forked (self->engine))
+    return NULL;
+  db_lock_lock (&self->lock);
+  session = enter_async_locked (self, loan, sql, turn, queued);
+  db_lock_unlock (&self->lock);
+  if (sql != NULL)
+    db_engine_show (self->engine);
+  return session;
 }
 
 void
@@ -234,6 +416,8 @@ db_lease_leave (DbLease *self)
   self->busy = link != NULL;
   ending = self->ending;
   self->ending = FALSE;
+  if (self->is_private)
+    db_cond_broadcast (&self->left);
   db_lock_unlock (&self->lock);
 
   if (ending)
@@ -246,11 +430,59 @@ db_lease_leave (DbLease *self)
     }
 }
 
+void
+db_lease_get_info (DbLease *self, DbLeaseInfo *info)
+{
+  g_autofree char *statement = NULL;
+
+  db_lock_lock (&self->lock);
+  info->tag = g_strdup (self->loan != 0 || self->busy ? self->tag : NULL);
+  info->lent_at = self->lent_at;
+  info->thread = self->thread;
+  if (self->last_statement[0] != '\0')
+    statement = g_strdup (self->last_statement);
+  db_lock_unlock (&self->lock);
+
+  info->statement = db_sql_fingerprint (statement);
+  info->activity = db_session_describe (self->session);
+}
+
+void
+db_lease_info_clear (DbLeaseInfo *info)
+{
+  g_clear_pointer (&info->tag, g_free);
+  g_clear_pointer (&info->statement, g_free);
+  g_clear_pointer (&info->activity, g_free);
+}
+
 char *
 db_lease_describe (DbLease *self, gint64 now)
 {
-  DB_LOCK_SCOPE (&self->lock);
-  double seconds = (now - self->lent_at) / (double) G_TIME_SPAN_SECOND;
+  DbLeaseInfo info;
+  GString *text;
 
-  return g_strdup_printf ("%s, for %.1f s", self->tag != NULL ? self->tag : "untagged", seconds);
+  db_lease_get_info (self, &info);
+  text = g_string_new (info.tag != NULL ? info.tag : "untagged");
+  g_string_append_printf (text, ", for %.1f s", (now - info.lent_at) / (double) G_TIME_SPAN_SECOND);
+  if (info.thread != 0)
+    g_string_append_printf (text, " in thread %u", info.thread);
+  if (info.statement != NULL)
+    g_string_append_printf (text, ", last “%s”", info.statement);
+  if (info.activity != NULL)
+    g_string_append_printf (text, ", %s", info.activity);
+  db_lease_info_clear (&info);
+  return g_string_free (text, FALSE);
+}
+
+char *
+db_lease_report_leak (DbLease *self, gint64 lent_at, gint64 now)
+{
+  gboolean current;
+
+  db_lock_lock (&self->lock);
+  current = (self->loan != 0 || self->busy) && self->lent_at == lent_at && !self->leaked;
+  if (current)
+    self->leaked = TRUE;
+  db_lock_unlock (&self->lock);
+  return current ? db_lease_describe (self, now) : NULL;
 }

@@ -52,7 +52,8 @@ DbResult *
 db_operation_run (DbOperation *self, GCancellable *cancellable, GError **error)
 {
   DbLease *lease = db_connection_get_lease (self->connection);
-  DbSession *session = db_lease_enter (lease, db_connection_get_loan (self->connection), error);
+  DbSession *session =
+    db_lease_enter (lease, db_connection_get_loan (self->connection), self->plan.sql, error);
   DbResult *result = NULL;
 
   if (session != NULL)
@@ -205,8 +206,8 @@ db_operation_start (DbOperation *self, GTask *task)
   g_task_set_check_cancellable (task, FALSE);
 
   /* Once it is queued, another thread may start it at any time. */
-  session =
-    db_lease_enter_async (lease, db_connection_get_loan (self->connection), &self->turn, &queued);
+  session = db_lease_enter_async (lease, db_connection_get_loan (self->connection), self->plan.sql,
+                                  &self->turn, &queued);
   if (session != NULL)
     {
       self->session = session;

@@ -3,10 +3,9 @@
 
 /* Acquiring, blocking and asynchronous: what happens around the core's tickets.
  *
- * A blocking caller first tries, which costs no allocation. Otherwise it queues a ticket, looks a
- * few more times while it yields the processor (a thread that sleeps and is woken on another core
- * costs more than most queries), and sleeps until somebody wakes it, its deadline or its
- * cancellable.
+ * A blocking caller first tries, which costs no allocation, and a few more times while it yields
+ * the processor (a thread that sleeps and is woken on another core costs more than most queries).
+ * Otherwise it queues a ticket and sleeps until somebody wakes it, its deadline or its cancellable.
  *
  * An asynchronous caller's ticket is decided under the core's lock by whoever has the reason, and
  * delivered by the dispatcher in the caller's context; until that has happened a deadline or a
@@ -18,12 +17,13 @@
 
 #include "config.h"
 
+#include "db-clock-private.h"
 #include "db-error-private.h"
 #include "db-pool-engine-private.h"
 
 #include <sched.h>
 
-/* For how long a blocking waiter yields before it sleeps, in microseconds. Measured with 8 threads
+/* For how long a blocking caller yields before it queues, in microseconds. Measured with 8 threads
  * over 4 PostgreSQL sessions: half as much again in throughput, and more does not give more. */
 #define YIELD_TIME 5
 
@@ -45,8 +45,8 @@ typedef struct
   DbDispatcher *dispatcher;
   GList ready_link;
   DbAcquireFlags flags;
-  char *tag;
-  gint64 timeout;
+  DbTag tag;
+  char *own_tag; /* tag, where it is not static */
   DbEngineFunc func;
   gpointer data;
   GCancellable *cancellable;
@@ -55,102 +55,24 @@ typedef struct
   gboolean delivered; /* lock */
 } DbAsyncTicket;
 
-/* Errors. */
-
-void
-db_engine_set_forked_error (DbEngine *self, GError **error)
-{
-  g_set_error (error, DB_ERROR, DB_ERROR_FORKED,
-               "pool %s belongs to the parent process; make a pool of its own after the fork",
-               self->name);
-}
-
-static GError *
-closed_error (DbEngine *self)
-{
-  return g_error_new (DB_ERROR, DB_ERROR_CLOSED, "pool %s is closed", self->name);
-}
-
-static GError *
-exhausted_error (DbEngine *self)
-{
-  DbPoolStats stats;
-
-  if (db_pool_core_is_closed (self->core))
-    return closed_error (self);
-  db_pool_core_get_stats (self->core, &stats);
-  return g_error_new (DB_ERROR, DB_ERROR_EXHAUSTED,
-                      "pool %s has no idle connection now (%u lent, %u opening, %u waiting)",
-                      self->name, stats.lent, stats.opening, stats.waiting);
-}
-
-static GError *
-timeout_error (DbEngine *self, DbTicket *ticket)
-{
-  g_autoptr (GError) cause = db_pool_core_dup_open_error (self->core);
-  gint64 waited = ticket->enqueued > 0 ? g_get_monotonic_time () - ticket->enqueued : 0;
-  g_autofree char *undelivered = NULL;
-  DbPoolStats stats;
-
-  db_pool_core_get_stats (self->core, &stats);
-  if (stats.undelivered > 0)
-    undelivered = g_strdup_printf (", %u of them granted to callers whose main context has not run",
-                                   stats.undelivered);
-  return g_error_new (DB_ERROR, DB_ERROR_TIMEOUT,
-                      "no connection of pool %s within %.3f s: %u sessions, %u lent%s, %u idle, "
-                      "%u opening, %u closing; %u callers wait%s%s",
-                      self->name, waited / (double) G_TIME_SPAN_SECOND,
-                      stats.idle + stats.lent + stats.opening + stats.checking + stats.resetting +
-                        stats.closing,
-                      stats.lent, undelivered != NULL ? undelivered : "", stats.idle, stats.opening,
-                      stats.closing, stats.waiting,
-                      cause != NULL ? "; the last attempt to open one failed: " : "",
-                      cause != NULL ? cause->message : "");
-}
-
-static GError *
-ticket_error (DbEngine *self, DbTicket *ticket)
-{
-  DbPoolStats stats;
-
-  switch (ticket->state)
-    {
-    case DB_TICKET_CANCELLED:
-      return g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "Operation was cancelled");
-    case DB_TICKET_TIMED_OUT:
-      return timeout_error (self, ticket);
-    case DB_TICKET_FAILED:
-      break;
-    case DB_TICKET_NEW:
-    case DB_TICKET_PENDING:
-    case DB_TICKET_GRANTED:
-    case DB_TICKET_TAKEN:
-    default:
-      g_assert_not_reached ();
-    }
-
-  switch (ticket->refusal)
-    {
-    case DB_REFUSAL_OPEN_FAILED:
-      return g_steal_pointer (&ticket->error);
-    case DB_REFUSAL_QUEUE_FULL:
-      db_pool_core_get_stats (self->core, &stats);
-      return g_error_new (DB_ERROR, DB_ERROR_QUEUE_FULL,
-                          "%u callers wait for pool %s already, which is its max-waiters",
-                          stats.waiting, self->name);
-    case DB_REFUSAL_EXHAUSTED:
-      return exhausted_error (self);
-    case DB_REFUSAL_NONE:
-    case DB_REFUSAL_CLOSED:
-    default:
-      return closed_error (self);
-    }
-}
-
 /* Common parts. */
 
-static gint64
-deadline_of (DbEngine *self, gint64 timeout, gint64 now)
+/* Every acquire that ends without a connection comes through here. */
+static GError *
+failed (DbEngine *self, GError *error)
+{
+  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+
+  if (db_engine_is_forked (self))
+    return error;
+  db_pool_home_look_for_listeners (self->home, self->core, 1u << DB_EVENT_ACQUIRE_FAILED);
+  db_pool_core_add_event (self->core, DB_EVENT_ACQUIRE_FAILED, 0, NULL, error, &fx);
+  db_engine_run_effects (self, &fx);
+  return error;
+}
+
+gint64
+db_engine_get_deadline (DbEngine *self, gint64 timeout, gint64 now)
 {
   if (timeout < 0)
     {
@@ -161,25 +83,72 @@ deadline_of (DbEngine *self, gint64 timeout, gint64 now)
   return timeout > G_MAXINT64 - now ? G_MAXINT64 : now + timeout;
 }
 
-/* An idle session that is still there. Dead ones on the way are closed. */
+/* A session that was not proven just now is looked at. FALSE: it went back, or was closed. */
+static gboolean
+is_worth_lending (DbEngine *self, DbSlot *slot, gboolean final, gboolean any, gint64 now)
+{
+  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+
+  if (!any && db_engine_notice_sleep (self))
+    db_pool_core_put_back (self->core, slot, final, now, &fx);
+  else if (!db_session_is_alive (((DbLease *) slot->data)->session))
+    db_pool_core_reject (self->core, slot, final, DB_DROP_BROKEN, now, &fx);
+  else
+    return TRUE;
+  db_engine_run_effects (self, &fx);
+  return FALSE;
+}
+
+/* A caller who does not wait asks the hook himself. */
+static gboolean
+is_accepted (DbEngine *self, DbSlot *slot, gboolean final)
+{
+  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+  g_autoptr (GError) error = NULL;
+
+  if (db_engine_ask_hook (self, DB_HOOK_BEFORE_ACQUIRE, slot->data, &error))
+    return TRUE;
+  db_pool_core_add_event (self->core, DB_EVENT_BACKGROUND_ERROR, 0, NULL, error, &fx);
+  db_pool_core_reject (self->core, slot, final, DB_DROP_INVALID, g_get_monotonic_time (), &fx);
+  db_engine_run_effects (self, &fx);
+  return FALSE;
+}
+
+/* An idle session that is still there. Dead ones on the way are closed. @final: for a blocking
+ * caller, who takes it. @any: for one who does not wait, and takes what there is. */
 static DbSlot *
 try_slot (DbEngine *self, gboolean final, gboolean any)
 {
+  guint thread = final ? db_thread_number () : 0;
+
   for (;;)
     {
       DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
       gint64 now = g_get_monotonic_time ();
       gint64 idle_for = 0;
-      DbPoolEffects reject_fx = DB_POOL_EFFECTS_INIT;
-      DbSlot *slot = db_pool_core_try (self->core, final, any, now, &idle_for, &fx);
+      DbSlot *slot = db_pool_core_try (self->core, final, any, thread, now, &idle_for, &fx);
 
       db_engine_run_effects (self, &fx);
-      if (slot == NULL || idle_for <= LOOK_AFTER ||
-          db_session_is_alive (((DbLease *) slot->data)->session))
-        return slot;
-      db_pool_core_reject (self->core, slot, final, now, &reject_fx);
-      db_engine_run_effects (self, &reject_fx);
+      if (slot == NULL)
+        return NULL;
+      if (idle_for > LOOK_AFTER && !is_worth_lending (self, slot, final, any, now))
+        continue;
+      if (any && !is_accepted (self, slot, final))
+        continue;
+      return slot;
     }
+}
+
+/* For those that try_slot() served; what waits is told by the core. */
+static void
+tell_acquired (DbEngine *self)
+{
+  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+
+  if (!(db_pool_core_get_listeners (self->core) & (1u << DB_EVENT_ACQUIRED)))
+    return;
+  db_pool_core_add_event (self->core, DB_EVENT_ACQUIRED, 0, NULL, NULL, &fx);
+  db_engine_run_effects (self, &fx);
 }
 
 /* The slot is lent to us: begins the loan. NULL if that cannot be: then the slot is back. */
@@ -187,7 +156,7 @@ static DbLease *
 begin_loan (DbEngine *self,
             DbSlot *slot,
             DbAcquireFlags flags,
-            const char *tag,
+            DbTag tag,
             guint64 *loan,
             GError **error)
 {
@@ -196,7 +165,7 @@ begin_loan (DbEngine *self,
   /* Granted before the pool closed, and delivered after it: nobody is to hold it any more. */
   if (g_atomic_int_get (&self->closing))
     {
-      g_propagate_error (error, closed_error (self));
+      g_propagate_error (error, db_engine_new_closed_error (self));
       db_engine_give_back (self, lease);
       db_lease_unref (lease);
       return NULL;
@@ -210,7 +179,7 @@ begin_loan (DbEngine *self,
       db_lease_unref (lease);
       return NULL;
     }
-  *loan = db_lease_begin (lease, flags, tag, slot->lent_at);
+  *loan = db_lease_begin (lease, flags, tag);
   return lease;
 }
 
@@ -249,8 +218,9 @@ wake_up (DbBlockingTicket *ticket)
 {
   db_lock_lock (&ticket->lock);
   ticket->awake = TRUE;
-  db_cond_signal (&ticket->cond);
   db_lock_unlock (&ticket->lock);
+  /* After the lock, which the thread that wakes wants; the ticket is kept by a reference. */
+  db_cond_signal (&ticket->cond);
 }
 
 static gboolean
@@ -294,23 +264,26 @@ give_up (DbEngine *self, DbTicket *ticket, DbTicketState state)
   db_engine_run_effects (self, &fx);
 }
 
-static void
-yield_for_a_moment (DbEngine *self, DbTicket *ticket)
+/* A session may come back any moment: a thread that is awake then saves two context switches. It
+ * overtakes those in the queue while it may, like every newcomer. */
+static DbSlot *
+try_for_a_moment (DbEngine *self, gint64 deadline)
 {
   static int n_processors;
-  gint64 until = g_get_monotonic_time () + YIELD_TIME;
+  gint64 until = MIN (g_get_monotonic_time () + YIELD_TIME, deadline);
+  DbSlot *slot;
 
   if (g_atomic_int_get (&n_processors) == 0)
     g_atomic_int_set (&n_processors, (int) g_get_num_processors ());
   if (g_atomic_int_get (&n_processors) == 1)
-    return;
+    return NULL;
   do
     {
       sched_yield ();
-      if (look (self, ticket, FALSE) != DB_TICKET_PENDING)
-        return;
+      slot = try_slot (self, TRUE, FALSE);
     }
-  while (g_get_monotonic_time () < until);
+  while (slot == NULL && g_get_monotonic_time () < until);
+  return slot;
 }
 
 static void
@@ -318,7 +291,6 @@ wait_for_decision (DbEngine *self, DbBlockingTicket *ticket, GCancellable *cance
 {
   gboolean in_time = TRUE;
 
-  yield_for_a_moment (self, &ticket->base);
   for (;;)
     {
       if (g_cancellable_is_cancelled (cancellable))
@@ -339,7 +311,11 @@ wait_for_decision (DbEngine *self, DbBlockingTicket *ticket, GCancellable *cance
 }
 
 static DbSlot *
-wait_for_slot (DbEngine *self, gint64 timeout, GCancellable *cancellable, GError **error)
+wait_for_slot (DbEngine *self,
+               gboolean unit,
+               gint64 deadline,
+               GCancellable *cancellable,
+               GError **error)
 {
   DbBlockingTicket *ticket = g_new0 (DbBlockingTicket, 1);
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
@@ -350,7 +326,10 @@ wait_for_slot (DbEngine *self, gint64 timeout, GCancellable *cancellable, GError
 
   db_lock_init (&ticket->lock);
   db_cond_init (&ticket->cond);
-  db_ticket_init (&ticket->base, TRUE, deadline_of (self, timeout, now), blocking_ticket_free);
+  db_ticket_init (&ticket->base, TRUE, deadline, blocking_ticket_free);
+  ticket->base.unit = unit;
+  ticket->base.thread = unit ? 0 : db_thread_number ();
+  ticket->base.in_hook = db_engine_is_in_hook (self);
   state = db_pool_core_acquire (self->core, &ticket->base, now, &fx);
   db_engine_run_effects (self, &fx);
 
@@ -359,6 +338,8 @@ wait_for_slot (DbEngine *self, gint64 timeout, GCancellable *cancellable, GError
       if (cancellable != NULL)
         handler = connect_ticket (cancellable, G_CALLBACK (blocking_cancelled_cb), &ticket->base);
       wait_for_decision (self, ticket, cancellable);
+      if (g_cancellable_is_cancelled (cancellable))
+        give_up (self, &ticket->base, DB_TICKET_CANCELLED);
       if (handler != 0)
         g_signal_handler_disconnect (cancellable, handler);
     }
@@ -366,7 +347,7 @@ wait_for_slot (DbEngine *self, gint64 timeout, GCancellable *cancellable, GError
   if (ticket->base.state == DB_TICKET_TAKEN)
     slot = ticket->base.slot;
   else
-    g_propagate_error (error, ticket_error (self, &ticket->base));
+    g_propagate_error (error, db_engine_new_ticket_error (self, &ticket->base));
   db_ticket_unref (&ticket->base);
   return slot;
 }
@@ -381,40 +362,95 @@ count_cancelled (DbEngine *self)
   db_pool_core_give_up (self->core, &ticket, DB_TICKET_CANCELLED, g_get_monotonic_time (), &fx);
 }
 
+/* A caller who does not wait, and for whom there is nothing. */
+static void
+refuse (DbEngine *self, GError **error)
+{
+  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+
+  db_pool_core_refuse (self->core, g_get_monotonic_time (), &fx);
+  db_engine_run_effects (self, &fx);
+  g_propagate_error (error, db_engine_new_exhausted_error (self));
+}
+
+/* Hooks are fixed from the first acquire on, and who listens is looked up for each. */
+static void
+begin_acquire (DbEngine *self)
+{
+  if (!g_atomic_int_get (&self->started))
+    g_atomic_int_set (&self->started, TRUE);
+  db_pool_home_look_for_listeners (self->home, self->core,
+                                   1u << DB_EVENT_ACQUIRED | 1u << DB_EVENT_DROPPED);
+}
+
+static DbSlot *
+wait_a_while (DbEngine *self, gint64 timeout, GCancellable *cancellable, GError **error)
+{
+  gint64 deadline = db_engine_get_deadline (self, timeout, g_get_monotonic_time ());
+  DbSlot *slot = NULL;
+
+  if (db_pool_core_may_come_back (self->core))
+    slot = try_for_a_moment (self, deadline);
+  if (slot == NULL)
+    return wait_for_slot (self, FALSE, deadline, cancellable, error);
+  tell_acquired (self);
+  return slot;
+}
+
 static DbSlot *
 acquire_slot (DbEngine *self, gint64 timeout, GCancellable *cancellable, GError **error)
 {
-  DbSlot *slot;
+  GError *local_error = NULL;
+  DbSlot *slot = NULL;
 
   if (db_engine_is_forked (self))
     {
       db_engine_set_forked_error (self, error);
       return NULL;
     }
+  begin_acquire (self);
+  if (g_cancellable_set_error_if_cancelled (cancellable, &local_error))
+    count_cancelled (self);
+  else if ((slot = try_slot (self, TRUE, timeout == 0)) != NULL)
+    tell_acquired (self);
+  else if (timeout == 0)
+    refuse (self, &local_error);
+  else
+    slot = wait_a_while (self, timeout, cancellable, &local_error);
+  if (slot == NULL)
+    g_propagate_error (error, failed (self, local_error));
+  return slot;
+}
+
+DbSlot *
+db_engine_acquire_unit (DbEngine *self, GCancellable *cancellable, GError **error)
+{
+  if (db_engine_is_forked (self))
+    {
+      db_engine_set_forked_error (self, error);
+      return NULL;
+    }
   if (g_cancellable_set_error_if_cancelled (cancellable, error))
-    {
-      count_cancelled (self);
-      return NULL;
-    }
+    return NULL;
+  g_atomic_int_set (&self->started, TRUE);
+  return wait_for_slot (self, TRUE, db_engine_get_deadline (self, -1, g_get_monotonic_time ()),
+                        cancellable, error);
+}
 
-  slot = try_slot (self, TRUE, timeout == 0);
-  if (slot == NULL && timeout == 0)
-    {
-      DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+void
+db_engine_release_unit (DbEngine *self, DbSlot *slot)
+{
+  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
 
-      db_pool_core_refuse (self->core, g_get_monotonic_time (), &fx);
-      db_engine_run_effects (self, &fx);
-      g_propagate_error (error, exhausted_error (self));
-      return NULL;
-    }
-  return slot != NULL ? slot : wait_for_slot (self, timeout, cancellable, error);
+  db_pool_core_release_unit (self->core, slot, g_get_monotonic_time (), &fx);
+  db_engine_run_effects (self, &fx);
 }
 
 DbLease *
 db_engine_acquire (DbEngine *self,
                    DbAcquireFlags flags,
                    gint64 timeout,
-                   const char *tag,
+                   DbTag tag,
                    GCancellable *cancellable,
                    guint64 *loan,
                    GError **error)
@@ -425,13 +461,16 @@ db_engine_acquire (DbEngine *self,
 }
 
 DbLease *
-db_engine_acquire_one_shot (DbEngine *self, GCancellable *cancellable, GError **error)
+db_engine_acquire_one_shot (DbEngine *self,
+                            const char *sql,
+                            GCancellable *cancellable,
+                            GError **error)
 {
   DbSlot *slot = acquire_slot (self, -1, cancellable, error);
 
   if (slot == NULL)
     return NULL;
-  db_lease_begin_one_shot (slot->data, slot->lent_at);
+  db_lease_begin_one_shot (slot->data, sql);
   return slot->data;
 }
 
@@ -443,7 +482,7 @@ async_ticket_free (gpointer data)
   DbAsyncTicket *ticket = data;
 
   DB_TSAN_ACQUIRE (&ticket->lock);
-  g_free (ticket->tag);
+  g_free (ticket->own_tag);
   g_clear_object (&ticket->cancellable);
   db_engine_unref (ticket->engine);
   db_lock_clear (&ticket->lock);
@@ -524,8 +563,10 @@ db_engine_deliver_cb (gpointer item, gpointer engine)
       DB_TICKET_TAKEN)
     lease = begin_loan (self, ticket->base.slot, ticket->flags, ticket->tag, &loan, &error);
   else
-    error = ticket_error (self, &ticket->base);
+    error = db_engine_new_ticket_error (self, &ticket->base);
   db_engine_run_effects (self, &fx);
+  if (error != NULL)
+    failed (self, error);
 
   db_dispatcher_drop (self->dispatchers, ticket->dispatcher);
   ticket->func (lease, loan, error, ticket->data);
@@ -570,14 +611,14 @@ void
 db_engine_acquire_async (DbEngine *self,
                          DbAcquireFlags flags,
                          gint64 timeout,
-                         const char *tag,
+                         DbTag tag,
                          GCancellable *cancellable,
                          DbEngineFunc func,
                          gpointer data)
 {
   DbAsyncTicket *ticket = g_new0 (DbAsyncTicket, 1);
   g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
-  gint64 deadline = deadline_of (self, timeout, g_get_monotonic_time ());
+  gint64 deadline = db_engine_get_deadline (self, timeout, g_get_monotonic_time ());
 
   /* A grant that waits for its context must not be overdue at once. */
   db_ticket_init (&ticket->base, FALSE, timeout == 0 ? G_MAXINT64 : deadline, async_ticket_free);
@@ -585,11 +626,14 @@ db_engine_acquire_async (DbEngine *self,
   ticket->engine = db_engine_ref (self);
   ticket->dispatcher = db_dispatcher_hold (self->dispatchers, context);
   ticket->flags = flags;
-  ticket->tag = g_strdup (tag);
+  ticket->tag = tag;
+  if (tag.text != NULL && !tag.is_static)
+    ticket->tag.text = ticket->own_tag = g_strdup (tag.text);
   ticket->func = func;
   ticket->data = data;
   g_set_object (&ticket->cancellable, cancellable);
 
+  begin_acquire (self);
   start_async (self, ticket, timeout);
   if (cancellable != NULL)
     connect_cancel (ticket);

@@ -20,6 +20,10 @@ typedef struct
   DbResetLevel reset_level;
   guint max_uses;
   guint max_waiters;
+  gint64 keepalive;
+  gint64 check_timeout;
+  gint64 leak_threshold;
+  gboolean fail_on_deadlock;
 } DbPoolSettings;
 
 void db_pool_config_get_settings (DbPoolConfig *self, DbPoolSettings *settings);

@@ -51,6 +51,10 @@ typedef enum
   PROP_IDLE_ORDER,
   PROP_RESET_LEVEL,
   PROP_MAX_WAITERS,
+  PROP_KEEPALIVE,
+  PROP_CHECK_TIMEOUT,
+  PROP_LEAK_THRESHOLD,
+  PROP_FAIL_ON_DEADLOCK,
   PROP_NAME,
 } DbPoolConfigProperty;
 
@@ -73,6 +77,7 @@ typedef enum
   KIND_COUNT,    /* guint */
   KIND_DURATION, /* gint64 */
   KIND_CHOICE,   /* an enumeration */
+  KIND_SWITCH,   /* gboolean */
   KIND_TEXT,     /* char * */
 } Kind;
 
@@ -110,12 +115,18 @@ static const struct
   [PROP_RESET_LEVEL] = {"reset-level", KIND_CHOICE, AT (reset_level), 0, 0, DB_RESET_DIRTY,
                         db_reset_level_get_type},
   [PROP_MAX_WAITERS] = {"max-waiters", KIND_COUNT, AT (max_waiters), 0, G_MAXUINT, 0},
+  [PROP_KEEPALIVE] = {"keepalive", KIND_DURATION, AT (keepalive), 0, G_MAXINT64, 0},
+  [PROP_CHECK_TIMEOUT] = {"check-timeout", KIND_DURATION, AT (check_timeout), 0, G_MAXINT64,
+                          5 * G_TIME_SPAN_SECOND},
+  [PROP_LEAK_THRESHOLD] = {"leak-threshold", KIND_DURATION, AT (leak_threshold), 0, G_MAXINT64, 0},
+  [PROP_FAIL_ON_DEADLOCK] = {"fail-on-deadlock", KIND_SWITCH, AT (fail_on_deadlock), 0, 1, FALSE},
   [PROP_NAME] = {"name", KIND_TEXT},
 #undef AT
 };
 
 G_STATIC_ASSERT (sizeof (DbIdleOrder) == sizeof (guint));
 G_STATIC_ASSERT (sizeof (DbResetLevel) == sizeof (guint));
+G_STATIC_ASSERT (sizeof (gboolean) == sizeof (guint));
 
 static const struct
 {
@@ -165,6 +176,8 @@ number_from_value (guint id, const GValue *value)
       return g_value_get_int64 (value);
     case KIND_CHOICE:
       return g_value_get_enum (value);
+    case KIND_SWITCH:
+      return g_value_get_boolean (value);
     case KIND_TEXT:
     default:
       g_assert_not_reached ();
@@ -233,6 +246,9 @@ db_pool_config_get_property (GObject *object, guint id, GValue *value, GParamSpe
     case KIND_CHOICE:
       g_value_set_enum (value, (int) get_number_locked (self, id));
       break;
+    case KIND_SWITCH:
+      g_value_set_boolean (value, get_number_locked (self, id) != 0);
+      break;
     case KIND_TEXT:
       g_value_set_string (value, self->name);
       break;
@@ -268,6 +284,8 @@ make_pspec (guint id)
     case KIND_CHOICE:
       return g_param_spec_enum (fields[id].name, NULL, NULL, fields[id].type (),
                                 (int) fields[id].initial, flags);
+    case KIND_SWITCH:
+      return g_param_spec_boolean (fields[id].name, NULL, NULL, fields[id].initial != 0, flags);
     case KIND_TEXT:
       return g_param_spec_string (fields[id].name, NULL, NULL, NULL, flags);
     default:
@@ -367,6 +385,41 @@ make_pspec (guint id)
  *
  * How many callers may wait for a connection; one more fails at once with `DB_ERROR_QUEUE_FULL`. 0,
  * the default, for no limit.
+ *
+ * Since: 1.0
+ */
+/**
+ * DbPoolConfig:keepalive:
+ *
+ * An idle session that nobody has used or checked for so long is checked in the background, so that
+ * neither the server nor a firewall takes it for dead. Up to a tenth earlier, by chance. In
+ * microseconds; 0, the default, switches it off. A check does not count as a use: the session still
+ * ages towards [property@Db.PoolConfig:idle-timeout].
+ *
+ * Since: 1.0
+ */
+/**
+ * DbPoolConfig:check-timeout:
+ *
+ * How long a check or a reset of a session may take before it is cancelled and the session closed.
+ * In microseconds, 5 seconds by default; 0 switches the limit off.
+ *
+ * Since: 1.0
+ */
+/**
+ * DbPoolConfig:leak-threshold:
+ *
+ * A loan that lasts longer is reported once, with a warning and [signal@Db.Pool::leak-suspected]. In
+ * microseconds; 0, the default, switches it off.
+ *
+ * Since: 1.0
+ */
+/**
+ * DbPoolConfig:fail-on-deadlock:
+ *
+ * When every session is lent to threads that wait for another one of the same pool, whether the
+ * one that came last fails at once with `DB_ERROR_DEADLOCK`. Off by default, since another thread
+ * may release for them; they then wait until their deadline.
  *
  * Since: 1.0
  */
@@ -525,6 +578,16 @@ db_pool_config_validate (DbPoolConfig *self, GError **error)
                    settings.max_lifetime / (double) G_TIME_SPAN_SECOND);
       return FALSE;
     }
+  if (settings.keepalive > 0 && settings.max_lifetime > 0 &&
+      settings.keepalive >= settings.max_lifetime)
+    {
+      g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION,
+                   "keepalive (%.6g s) is no shorter than max-lifetime (%.6g s), so that it never "
+                   "comes: shorten it, or raise max-lifetime (0 switches it off)",
+                   settings.keepalive / (double) G_TIME_SPAN_SECOND,
+                   settings.max_lifetime / (double) G_TIME_SPAN_SECOND);
+      return FALSE;
+    }
   return TRUE;
 }
 
@@ -590,6 +653,16 @@ parse_choice (guint id, const char *text, gint64 *number, GError **error)
 }
 
 static gboolean
+parse_switch (const char *text, gint64 *number, GError **error)
+{
+  *number = strcmp (text, "true") == 0;
+  if (*number || strcmp (text, "false") == 0)
+    return TRUE;
+  g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION, "“%s” is neither “true” nor “false”", text);
+  return FALSE;
+}
+
+static gboolean
 parse_count (guint id, const char *text, gint64 *number, GError **error)
 {
   guint64 count;
@@ -615,6 +688,8 @@ parse_number (guint id, const char *text, gint64 *number, GError **error)
     }
   if (fields[id].kind == KIND_CHOICE)
     return parse_choice (id, text, number, error);
+  if (fields[id].kind == KIND_SWITCH)
+    return parse_switch (text, number, error);
   if (fields[id].kind == KIND_COUNT)
     return parse_count (id, text, number, error);
   if (!db_parse_duration (text, number, error))
@@ -649,6 +724,8 @@ take_text (DbPoolConfig *self, guint id, const char *text, GError **error)
     g_value_set_uint (&value, (guint) number);
   else if (fields[id].kind == KIND_DURATION)
     g_value_set_int64 (&value, number);
+  else if (fields[id].kind == KIND_SWITCH)
+    g_value_set_boolean (&value, number != 0);
   else
     g_value_set_enum (&value, (int) number);
   take_value (self, id, &value, TRUE);

@@ -16,6 +16,8 @@
  *   LENT       with a borrower                give_back()
  *   RESETTING  effect "reset" is under way    reset_done()
  *   CLOSING    effect "close" is under way    closed(), which frees the slot
+ *   DEDICATED  a unit of the limit, out for   release_unit(), or adopt(), which makes it a session
+ *              a session that is not lent     of the pool
  *
  * A slot counts against max-connections in every one of them, so that the server never sees more.
  *
@@ -26,13 +28,26 @@
  *   TAKEN, CANCELLED, TIMED_OUT, FAILED       final
  *
  * It is decided in one place, under the lock, once. A ticket is never tied to the open or check
- * that it caused: it gets what comes first.
+ * that it caused: it gets what comes first. A ticket for a unit waits in a queue of its own, gets a
+ * DEDICATED slot when there is room below the maximum, and has an idle session closed for it when
+ * it came before every other ticket.
  *
  * A blocking ticket belongs to a thread. While its thread is awake (it has not gone to sleep yet,
  * or it was woken and has not run yet) it will look for itself, and a session that comes back is
  * put on the idle list, where a newcomer may snatch it: that saves a context switch for each
  * release. Once the head of the queue has waited for hand-off-after, and always if it is
  * asynchronous, sessions are handed to it directly.
+ *
+ * A gated pool (it has a before-acquire hook) lends no session that has not just been through
+ * CHECKING. A suspended one neither lends nor opens. In a forked child every function returns at
+ * once: the lock may be held by a thread that is not there.
+ *
+ * A session that nears its end, and without which the pool would fall below min-connections, is
+ * retiring: it is lent as before, but no longer counted, so that a replacement is opened; when that
+ * is there it is closed.
+ *
+ * Events, for signals: one for each thing that happened, appended under the lock and so in order,
+ * to a ring that is bounded, and only those that somebody listens to.
  *
  * Invariant after every function (rebalance_locked() sees to it): if a ticket waits then its
  * thread was woken, or a session is being opened, checked or reset, or the next attempt to open has
@@ -47,6 +62,7 @@ typedef struct _DbPoolCore DbPoolCore;
 typedef struct _DbSlot DbSlot;
 typedef struct _DbTicket DbTicket;
 
+/* In the order of DbConnectionState, which is the same for the public. */
 typedef enum
 {
   DB_SLOT_OPENING,
@@ -55,6 +71,7 @@ typedef enum
   DB_SLOT_LENT,
   DB_SLOT_RESETTING,
   DB_SLOT_CLOSING,
+  DB_SLOT_DEDICATED,
 } DbSlotState;
 
 typedef enum
@@ -75,6 +92,9 @@ typedef enum
   DB_REFUSAL_QUEUE_FULL,
   DB_REFUSAL_EXHAUSTED,
   DB_REFUSAL_OPEN_FAILED, /* the ticket has the error */
+  DB_REFUSAL_SUSPENDED,
+  DB_REFUSAL_DEADLOCK,
+  DB_REFUSAL_FORKED,
 } DbRefusal;
 
 /* What a returned session is worth, as its protocol says. */
@@ -85,19 +105,66 @@ typedef enum
   DB_OUTCOME_BROKEN,
 } DbOutcome;
 
+typedef enum
+{
+  DB_LEAK_NONE,
+  DB_LEAK_DUE, /* out for too long: to be reported */
+  DB_LEAK_REPORTED,
+} DbLeakState;
+
+/* How a check ended. */
+typedef enum
+{
+  DB_CHECK_WORKS,
+  DB_CHECK_FAILED,
+  DB_CHECK_REJECTED, /* by a hook */
+} DbCheckResult;
+
+typedef enum
+{
+  DB_EVENT_ACQUIRED,         /* value: waited for so long */
+  DB_EVENT_RETURNED,         /* held for so long */
+  DB_EVENT_CREATED,          /* took so long to open */
+  DB_EVENT_DROPPED,          /* a DbDropReason */
+  DB_EVENT_ACQUIRE_FAILED,   /* error */
+  DB_EVENT_LEAK_SUSPECTED,   /* text, held for so long */
+  DB_EVENT_DEADLOCK,         /* text */
+  DB_EVENT_BACKGROUND_ERROR, /* error */
+} DbEventType;
+
+#define DB_N_EVENT_TYPES (DB_EVENT_BACKGROUND_ERROR + 1)
+
+typedef struct
+{
+  DbEventType type;
+  gint64 value;
+  char *text;
+  GError *error;
+} DbEvent;
+
 struct _DbSlot
 {
-  GList all_link;  /* in the list of all slots */
-  GList idle_link; /* in the idle list while IDLE */
+  GList all_link; /* in the list of all slots */
+  GList link;     /* in the idle list while IDLE, in that of loans while LENT */
+  guint64 id;
   DbSlotState state;
   DbDropReason drop_reason; /* of CLOSING */
   gboolean doomed;          /* to be closed when it comes back, for drop_reason */
+  gboolean suspect;         /* to be checked before it is lent, whatever the settings say */
+  gboolean needs_check;     /* of CHECKING: the database is to be asked */
+  gboolean needs_hook;      /* of CHECKING: the before-acquire hook is to be asked */
+  gboolean retiring;
+  gboolean slow;    /* of CHECKING and RESETTING: nobody counts on it any more */
+  DbLeakState leak; /* of LENT */
   guint generation;
   guint uses;
+  guint thread;      /* of LENT: that of the blocking caller, or 0 */
   gint64 born;       /* when it began to open */
+  gint64 since;      /* when it came into its state */
   gint64 expires;    /* G_MAXINT64: never */
-  gint64 lent_at;    /* of LENT */
-  gint64 idle_since; /* of IDLE */
+  gint64 retire_at;  /* when a replacement should be opened; G_MAXINT64: never */
+  gint64 check_at;   /* of IDLE: when to check it unasked; G_MAXINT64: never */
+  gint64 idle_since; /* when it was last used */
   gint64 proven_at;  /* when it last was known to work: opened, returned or checked */
   gpointer data;     /* the caller's */
   DbSlot *next;      /* in one of the lists of effects */
@@ -107,7 +174,10 @@ struct _DbTicket
 {
   /* set by the caller before db_pool_core_acquire() */
   gboolean blocking;
-  gint64 deadline; /* G_MAXINT64: none. A blocking ticket's thread watches it by itself */
+  gboolean unit;    /* asks for room instead of a session; blocking */
+  gboolean in_hook; /* its thread runs a hook, whose own session will not be there before it */
+  guint thread;     /* of a blocking caller, for the detection of deadlocks; 0: none */
+  gint64 deadline;  /* G_MAXINT64: none. A blocking ticket's thread watches it by itself */
   GDestroyNotify free_func;
 
   /* the core's; readable once the ticket is decided */
@@ -118,7 +188,7 @@ struct _DbTicket
   DbSlot *slot;      /* of GRANTED and TAKEN */
   gint64 enqueued;
   gint64 decided;
-  GList link; /* in the queue while PENDING */
+  GList link; /* in a queue while PENDING */
   guint heap_index;
   gboolean awake; /* blocking: the thread will look for itself */
   gboolean waited;
@@ -135,17 +205,23 @@ typedef struct
   DbSlot *close;
   DbTicket *decided; /* tell their owners, in this order; each is a reference */
   DbTicket *last_decided;
-  DbTicket *wake;   /* wake this thread, so that it looks; a reference */
-  gboolean timer;   /* db_pool_core_get_timer() has become earlier */
-  gboolean drained; /* closed, and the last session is gone */
+  DbTicket *wake;    /* wake this thread, so that it looks; a reference */
+  gboolean timer;    /* db_pool_core_get_timer() has become earlier */
+  gboolean drained;  /* closed, and the last session is gone */
+  gboolean leaks;    /* some loans are out for too long: db_pool_core_take_leaks() */
+  gboolean deadlock; /* every session is lent to a thread that waits for one */
+  gboolean events;   /* the ring is no longer empty: db_pool_core_take_events() */
+  gboolean changed;  /* something that an observer sees */
 } DbPoolEffects;
 
 #define DB_POOL_EFFECTS_INIT                                                                       \
   {                                                                                                \
-    NULL, NULL, NULL, NULL, NULL, NULL, NULL, FALSE, FALSE                                         \
+    0                                                                                              \
   }
 
-DbPoolCore *db_pool_core_new (const DbPoolSettings *settings, guint32 seed);
+/* @fork_counter: counts the forks that this process is the child of. */
+DbPoolCore *
+db_pool_core_new (const DbPoolSettings *settings, guint32 seed, const guint *fork_counter);
 void db_pool_core_free (DbPoolCore *self); /* all slots are gone */
 
 void
@@ -160,16 +236,31 @@ void db_ticket_unref (DbTicket *ticket);
 DbSlot *db_pool_core_try (DbPoolCore *self,
                           gboolean final,
                           gboolean any,
+                          guint thread,
                           gint64 now,
                           gint64 *idle_for,
                           DbPoolEffects *fx);
 
+/* Whether a session is lent, so that one may come back any moment. */
+gboolean db_pool_core_may_come_back (DbPoolCore *self);
+
 /* Counts an acquire that found nothing and does not wait; opens a session for the next one. */
 void db_pool_core_refuse (DbPoolCore *self, gint64 now, DbPoolEffects *fx);
 
-/* Gives a slot that try() returned, and that turned out to be dead, back. */
-void
-db_pool_core_reject (DbPoolCore *self, DbSlot *slot, gboolean final, gint64 now, DbPoolEffects *fx);
+/* Gives a slot that try() returned, and that turned out to be of no use, back, for @reason. */
+void db_pool_core_reject (DbPoolCore *self,
+                          DbSlot *slot,
+                          gboolean final,
+                          DbDropReason reason,
+                          gint64 now,
+                          DbPoolEffects *fx);
+
+/* Gives a slot that try() returned back, unused: it has to be checked first. */
+void db_pool_core_put_back (DbPoolCore *self,
+                            DbSlot *slot,
+                            gboolean final,
+                            gint64 now,
+                            DbPoolEffects *fx);
 
 /* Asks for a session. FAILED: it was refused, and only the caller knows. Otherwise it was PENDING,
  * and an effect, of this call or of a later one, says when it is decided. */
@@ -190,18 +281,30 @@ DbTicketState db_pool_core_look (DbPoolCore *self,
 /* The owner takes what it was granted: TAKEN, unless the ticket ended otherwise meanwhile. */
 DbTicketState db_pool_core_take (DbPoolCore *self, DbTicket *ticket, gint64 now, DbPoolEffects *fx);
 
-/* Ends a ticket as @state, CANCELLED or TIMED_OUT. FALSE if it had ended before. */
+/* Ends a ticket as @state, CANCELLED or TIMED_OUT. FALSE if it had ended before. Also a blocking
+ * one that is TAKEN, if nobody has used its slot yet: who cancelled in time never gets a session.
+ */
 gboolean db_pool_core_give_up (DbPoolCore *self,
                                DbTicket *ticket,
                                DbTicketState state,
                                gint64 now,
                                DbPoolEffects *fx);
 
+/* @finalized: the loan ended with the last reference to its handle, which is counted. */
 void db_pool_core_give_back (DbPoolCore *self,
                              DbSlot *slot,
                              DbOutcome outcome,
+                             gboolean finalized,
                              gint64 now,
                              DbPoolEffects *fx);
+
+/* Takes a lent slot out of the pool for good, and frees it. */
+void db_pool_core_detach (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEffects *fx);
+
+/* The end of a unit: its session is gone, and so is the slot, ... */
+void db_pool_core_release_unit (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEffects *fx);
+/* ... or becomes a session of the pool, the first one of a new generation. */
+void db_pool_core_adopt (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEffects *fx);
 
 /* The ends of the effects. open_failed() and closed() free the slot. */
 void db_pool_core_opened (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEffects *fx);
@@ -211,11 +314,14 @@ void db_pool_core_open_failed (DbPoolCore *self,
                                gboolean permanent,
                                gint64 now,
                                DbPoolEffects *fx);
-void db_pool_core_checked (DbPoolCore *self,
-                           DbSlot *slot,
-                           gboolean works,
-                           gint64 now,
-                           DbPoolEffects *fx);
+void
+db_pool_core_checked (DbPoolCore *self,
+                      DbSlot *slot,
+                      DbCheckResult result,
+                      gboolean permanent,  /* of a rejection: the next session will be no better */
+                      const GError *error, /* unless it works; of a failure it may be missing */
+                      gint64 now,
+                      DbPoolEffects *fx);
 void db_pool_core_reset_done (DbPoolCore *self,
                               DbSlot *slot,
                               gboolean works,
@@ -230,8 +336,21 @@ gint64 db_pool_core_get_timer (DbPoolCore *self);
 /* The time of the timer has come, or may have. */
 void db_pool_core_tick (DbPoolCore *self, gint64 now, DbPoolEffects *fx);
 
-/* The other side of a session hung up: closed at once if idle, else when it comes back. */
-void db_pool_core_hung_up (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEffects *fx);
+/* A session is of no more use, for @reason: closed at once if idle, else when it comes back. */
+void db_pool_core_doom (DbPoolCore *self,
+                        DbSlot *slot,
+                        DbDropReason reason,
+                        gint64 now,
+                        DbPoolEffects *fx);
+void db_pool_core_doom_by_id (DbPoolCore *self,
+                              guint64 id,
+                              DbDropReason reason,
+                              gint64 now,
+                              DbPoolEffects *fx);
+
+/* The machine was asleep: idle sessions are checked before they are lent, and one after the other
+ * in the background. */
+void db_pool_core_suspect_idle (DbPoolCore *self, gint64 now, DbPoolEffects *fx);
 
 void db_pool_core_configure (DbPoolCore *self,
                              const DbPoolSettings *settings,
@@ -241,19 +360,70 @@ void db_pool_core_configure (DbPoolCore *self,
 /* Closes idle sessions; with @all, also those that are out, when they come back. */
 void db_pool_core_evict (DbPoolCore *self, gboolean all, gint64 now, DbPoolEffects *fx);
 
+/* Nothing is lent or opened until db_pool_core_resume(). */
+void db_pool_core_suspend (DbPoolCore *self, gint64 now, DbPoolEffects *fx);
+void db_pool_core_resume (DbPoolCore *self, gint64 now, DbPoolEffects *fx);
+gboolean db_pool_core_is_suspended (DbPoolCore *self);
+
+/* Whether sessions have to be checked before every loan. */
+void db_pool_core_set_gated (DbPoolCore *self, gboolean gated);
+
+/* Opens sessions until there are @n, or as many as there may be. Each begin_fill() has its
+ * end_fill(); the largest of those that are under way counts. */
+void db_pool_core_begin_fill (DbPoolCore *self, guint n, gint64 now, DbPoolEffects *fx);
+void db_pool_core_end_fill (DbPoolCore *self);
+
 /* From now on every acquire is refused, and what waits fails. */
 void db_pool_core_close (DbPoolCore *self, gint64 now, DbPoolEffects *fx);
 gboolean db_pool_core_is_closed (DbPoolCore *self);
 
-/* Calls @func, under the lock, for the slot of each loan. It may only take references. */
-void db_pool_core_foreach_lent (DbPoolCore *self,
-                                void (*func) (DbSlot *slot, gpointer data),
-                                gpointer data);
+/* Call @func under the lock, which may only look and take references: for each slot, the oldest
+ * first; for the first @n loans, those out for longest first; for each loan that is out for too
+ * long and was not reported yet. */
+typedef void (*DbSlotFunc) (DbSlot *slot, gpointer data);
+
+void db_pool_core_foreach (DbPoolCore *self, DbSlotFunc func, gpointer data);
+void db_pool_core_foreach_lent (DbPoolCore *self, guint n, DbSlotFunc func, gpointer data);
+void db_pool_core_take_leaks (DbPoolCore *self, gint64 now, DbSlotFunc func, gpointer data);
+
+/* What is not a counter, for a dump. */
+typedef struct
+{
+  gboolean closed;
+  gboolean suspended;
+  gboolean gated;
+  gboolean deadlocked;
+  guint generation;
+  guint units_waiting;
+  guint failures;     /* opens that failed in a row */
+  gint64 retry_at;    /* no open before; 0: at once */
+  gint64 oldest_wait; /* since when the first caller in the queue waits; 0: none */
+} DbPoolCoreInfo;
+
+void db_pool_core_get_info (DbPoolCore *self, DbPoolCoreInfo *info);
+
+/* With an observer, fx->changed says when it should look again. Each says so, and when it ends. */
+void db_pool_core_set_observed (DbPoolCore *self, gboolean observed);
+gboolean db_pool_core_is_observed (DbPoolCore *self);
+
+/* Events. A bit for each type that somebody listens to; from any thread, without the lock. */
+void db_pool_core_set_listeners (DbPoolCore *self, guint mask);
+guint db_pool_core_get_listeners (DbPoolCore *self);
+/* Appends an event; takes @text and a copy of @error. */
+void db_pool_core_add_event (DbPoolCore *self,
+                             DbEventType type,
+                             gint64 value,
+                             char *text,
+                             const GError *error,
+                             DbPoolEffects *fx);
+/* All events, in order; the caller frees the array, and the texts and errors in it. */
+GArray *db_pool_core_take_events (DbPoolCore *self);
 
 void db_pool_core_get_stats (DbPoolCore *self, DbPoolStats *stats);
 
-/* The error of the last open if it failed, or NULL; the caller frees it. */
-GError *db_pool_core_dup_open_error (DbPoolCore *self);
+/* The error of the last open if it failed, or NULL; the caller frees it.
+ * @permanent: whether trying again is in vain. */
+GError *db_pool_core_dup_open_error (DbPoolCore *self, gboolean *permanent);
 
 /* Aborts when a counter or a list contradicts another, or the invariant above does not hold. */
 void db_pool_core_validate (DbPoolCore *self, gint64 now);

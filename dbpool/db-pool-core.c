@@ -3,10 +3,13 @@
 
 /* The state machine of a pool; its words, states and invariant stand in the private header.
  *
+ * Here is what callers and the ends of effects do; what time, settings and the pool's owner do to
+ * it is in db-pool-upkeep.c, and what only looks in db-pool-inspect.c. What all of them have in
+ * common, and what decides what happens next, is in db-pool-balance.c.
+ *
  * The lock is held from the first line of a public function to its last, and never while anything
- * outside this file runs (but for the callback of foreach_lent). Functions that end in _locked need
- * it. All lists are intrusive, so lending and returning allocate nothing. What the functions here
- * have in common, and what decides what happens next, is in db-pool-balance.c. */
+ * outside these files runs (but for the callbacks of foreach and its like). Functions that end in
+ * _locked need it. All lists are intrusive, so lending and returning allocate nothing. */
 
 #include "config.h"
 
@@ -17,14 +20,41 @@
 #define BACK_OFF_FIRST (50 * G_TIME_SPAN_MILLISECOND)
 #define BACK_OFF_LAST (10 * G_TIME_SPAN_SECOND)
 
+/* For how long before its end a session's replacement is opened: a share of the lifetime, but no
+ * longer than an open may reasonably take. */
+#define RETIRE_SHARE 20
+#define RETIRE_LONGEST (10 * G_TIME_SPAN_SECOND)
+
+static void
+event_clear (gpointer data)
+{
+  DbEvent *event = data;
+
+  g_clear_pointer (&event->text, g_free);
+  g_clear_error (&event->error);
+}
+
+GArray *
+db_pool_core_new_events (void)
+{
+  GArray *events = g_array_new (FALSE, FALSE, sizeof (DbEvent));
+
+  g_array_set_clear_func (events, event_clear);
+  return events;
+}
+
 DbPoolCore *
-db_pool_core_new (const DbPoolSettings *settings, guint32 seed)
+db_pool_core_new (const DbPoolSettings *settings, guint32 seed, const guint *fork_counter)
 {
   DbPoolCore *self = g_new0 (DbPoolCore, 1);
 
   db_lock_init (&self->lock);
+  self->fork_counter = fork_counter;
+  self->fork_generation = *fork_counter;
   self->settings = *settings;
   self->random = g_rand_new_with_seed (seed);
+  self->waiting = g_hash_table_new (NULL, NULL);
+  self->events = db_pool_core_new_events ();
   db_deadline_heap_init (&self->deadlines);
   self->timer = G_MAXINT64;
   return self;
@@ -34,8 +64,10 @@ void
 db_pool_core_free (DbPoolCore *self)
 {
   g_assert (self->slots.length == 0);
-  g_assert (self->queue.length == 0);
+  g_assert (self->queue.length == 0 && self->units.length == 0);
   db_deadline_heap_clear (&self->deadlines);
+  g_hash_table_unref (self->waiting);
+  g_array_unref (self->events);
   g_rand_free (self->random);
   g_clear_error (&self->open_error);
   db_lock_clear (&self->lock);
@@ -72,37 +104,44 @@ DbSlot *
 db_pool_core_try (DbPoolCore *self,
                   gboolean final,
                   gboolean any,
+                  guint thread,
                   gint64 now,
                   gint64 *idle_for,
                   DbPoolEffects *fx)
 {
-  DB_LOCK_SCOPE (&self->lock);
-  DbTicket *head = self->queue.head != NULL ? self->queue.head->data : NULL;
+  DbTicket *head;
   DbSlot *slot = NULL;
 
-  if (!self->closed && (head == NULL || !db_pool_core_handed_directly_locked (self, head, now)))
+  if (db_pool_core_is_forked (self))
+    return NULL;
+  DB_LOCK_SCOPE (&self->lock);
+  if (self->closed || self->suspended)
+    return NULL;
+  head = self->queue.head != NULL ? self->queue.head->data : NULL;
+  if (head == NULL || !db_pool_core_handed_directly_locked (self, head, now))
     slot = db_pool_core_fresh_idle_locked (self, now, fx);
-  if (slot == NULL && any && !self->closed && head == NULL)
+  if (slot == NULL && any && head == NULL)
     slot = db_pool_core_next_idle_locked (self, now, fx);
-  if (slot != NULL)
+  if (slot == NULL)
+    return NULL;
+
+  *idle_for = now - slot->proven_at;
+  db_pool_core_lend_locked (self, slot, thread, now, fx);
+  if (final)
     {
-      *idle_for = now - slot->proven_at;
-      db_pool_core_lend_locked (self, slot, now);
-      if (final)
-        {
-          self->stats.requests++;
-          self->stats.acquired++;
-        }
-      if (head != NULL)
-        db_pool_core_rebalance_locked (self, now, fx);
-      return slot;
+      self->stats.requests++;
+      self->stats.acquired++;
     }
-  return NULL;
+  if (head != NULL)
+    db_pool_core_rebalance_locked (self, now, fx);
+  return slot;
 }
 
 void
 db_pool_core_refuse (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
 {
+  if (db_pool_core_is_forked (self))
+    return;
   DB_LOCK_SCOPE (&self->lock);
 
   self->stats.requests++;
@@ -112,57 +151,106 @@ db_pool_core_refuse (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
   db_pool_core_rebalance_locked (self, now, fx);
 }
 
-void
-db_pool_core_reject (DbPoolCore *self, DbSlot *slot, gboolean final, gint64 now, DbPoolEffects *fx)
+/* What try() did is undone. */
+static void
+untry_locked (DbPoolCore *self, DbSlot *slot, gboolean final)
 {
+  slot->uses--;
+  if (!final)
+    return;
+  self->stats.requests--;
+  self->stats.acquired--;
+}
+
+void
+db_pool_core_put_back (DbPoolCore *self,
+                       DbSlot *slot,
+                       gboolean final,
+                       gint64 now,
+                       DbPoolEffects *fx)
+{
+  if (db_pool_core_is_forked (self))
+    return;
   DB_LOCK_SCOPE (&self->lock);
 
-  if (final)
-    {
-      self->stats.requests--;
-      self->stats.acquired--;
-    }
-  db_pool_core_close_locked (self, slot, DB_DROP_BROKEN, fx);
+  untry_locked (self, slot, final);
+  slot->suspect = TRUE;
+  db_pool_core_deliver_locked (self, slot, FALSE, now, fx);
   db_pool_core_rebalance_locked (self, now, fx);
 }
 
-DbTicketState
-db_pool_core_acquire (DbPoolCore *self, DbTicket *ticket, gint64 now, DbPoolEffects *fx)
+void
+db_pool_core_reject (DbPoolCore *self,
+                     DbSlot *slot,
+                     gboolean final,
+                     DbDropReason reason,
+                     gint64 now,
+                     DbPoolEffects *fx)
 {
+  if (db_pool_core_is_forked (self))
+    return;
   DB_LOCK_SCOPE (&self->lock);
 
-  g_assert (ticket->state == DB_TICKET_NEW);
-  self->stats.requests++;
-  self->started = TRUE;
-  ticket->enqueued = now;
-  if (self->closed)
-    {
-      db_pool_core_fail_locked (self, ticket, DB_REFUSAL_CLOSED, now);
-      return ticket->state;
-    }
-  if (self->settings.max_waiters > 0 && self->stats.waiting >= self->settings.max_waiters)
-    {
-      db_pool_core_fail_locked (self, ticket, DB_REFUSAL_QUEUE_FULL, now);
-      return ticket->state;
-    }
+  untry_locked (self, slot, final);
+  db_pool_core_close_locked (self, slot, reason, now, fx);
+  db_pool_core_rebalance_locked (self, now, fx);
+}
 
+static void
+enqueue_locked (DbPoolCore *self, DbTicket *ticket, DbPoolEffects *fx)
+{
   ticket->state = DB_TICKET_PENDING;
   ticket->waited = TRUE;
   ticket->awake = ticket->blocking;
+  if (ticket->unit)
+    {
+      g_queue_push_tail_link (&self->units, &db_ticket_ref (ticket)->link);
+      return;
+    }
   g_queue_push_tail_link (&self->queue, &db_ticket_ref (ticket)->link);
   self->stats.waiting++;
+  self->n_in_hooks += ticket->in_hook;
+  if (ticket->thread != 0)
+    g_hash_table_add (self->waiting, GUINT_TO_POINTER (ticket->thread));
   if (!ticket->blocking && ticket->deadline != G_MAXINT64)
     {
       db_deadline_heap_add (&self->deadlines, ticket);
       db_pool_core_arm_locked (self, ticket->deadline, fx);
     }
-  db_pool_core_rebalance_locked (self, now, fx);
+}
+
+DbTicketState
+db_pool_core_acquire (DbPoolCore *self, DbTicket *ticket, gint64 now, DbPoolEffects *fx)
+{
+  g_assert (ticket->state == DB_TICKET_NEW);
+  if (db_pool_core_is_forked (self))
+    {
+      ticket->refusal = DB_REFUSAL_FORKED;
+      return ticket->state = DB_TICKET_FAILED;
+    }
+  DB_LOCK_SCOPE (&self->lock);
+
+  self->stats.requests += !ticket->unit;
+  self->started = self->started || !ticket->unit;
+  ticket->enqueued = now;
+  if (self->closed)
+    db_pool_core_fail_locked (self, ticket, DB_REFUSAL_CLOSED, now);
+  else if (!ticket->unit && self->settings.max_waiters > 0 &&
+           self->stats.waiting >= self->settings.max_waiters)
+    db_pool_core_fail_locked (self, ticket, DB_REFUSAL_QUEUE_FULL, now);
+  else
+    {
+      enqueue_locked (self, ticket, fx);
+      db_pool_core_rebalance_locked (self, now, fx);
+    }
   return ticket->state;
 }
 
 void
 db_pool_core_bind (DbPoolCore *self, DbTicket *ticket, DbSlot *slot, gint64 now, DbPoolEffects *fx)
 {
+  if (db_pool_core_is_forked (self))
+    return;
   DB_LOCK_SCOPE (&self->lock);
 
   g_assert (ticket->state == DB_TICKET_NEW && !ticket->blocking);
@@ -181,6 +269,26 @@ db_pool_core_bind (DbPoolCore *self, DbTicket *ticket, DbSlot *slot, gint64 now,
   db_pool_core_announce_locked (ticket, fx);
 }
 
+static void
+take_granted_locked (DbPoolCore *self, DbTicket *ticket, gint64 now, DbPoolEffects *fx)
+{
+  self->stats.undelivered -= !ticket->unit;
+  db_pool_core_taken_locked (self, ticket, now, fx);
+}
+
+/* The thread of the first ticket in the queue has looked, and takes what is idle. */
+static void
+take_idle_locked (DbPoolCore *self, DbTicket *ticket, DbSlot *slot, gint64 now, DbPoolEffects *fx)
+{
+  db_pool_core_dequeue_locked (self, ticket);
+  db_pool_core_lend_locked (self, slot, ticket->thread, now, fx);
+  ticket->slot = slot;
+  ticket->decided = now;
+  db_pool_core_taken_locked (self, ticket, now, fx);
+  db_ticket_unref (ticket); /* the queue's; the thread has its own */
+  db_pool_core_rebalance_locked (self, now, fx);
+}
+
 DbTicketState
 db_pool_core_look (DbPoolCore *self,
                    DbTicket *ticket,
@@ -188,50 +296,89 @@ db_pool_core_look (DbPoolCore *self,
                    gint64 now,
                    DbPoolEffects *fx)
 {
-  DB_LOCK_SCOPE (&self->lock);
   DbSlot *slot;
 
   g_assert (ticket->blocking);
-  if (ticket->state == DB_TICKET_PENDING && ticket->link.prev == NULL &&
-      (slot = db_pool_core_fresh_idle_locked (self, now, fx)) != NULL)
-    {
-      db_pool_core_dequeue_locked (self, ticket);
-      db_pool_core_lend_locked (self, slot, now);
-      ticket->slot = slot;
-      ticket->decided = now;
-      db_pool_core_taken_locked (self, ticket, now);
-      db_ticket_unref (ticket); /* the queue's; the thread has its own */
-      db_pool_core_rebalance_locked (self, now, fx);
-    }
-  else if (ticket->state == DB_TICKET_GRANTED)
-    {
-      self->stats.undelivered--;
-      db_pool_core_taken_locked (self, ticket, now);
-    }
+  if (db_pool_core_is_forked (self))
+    return ticket->state;
+  DB_LOCK_SCOPE (&self->lock);
+  if (ticket->state == DB_TICKET_GRANTED)
+    take_granted_locked (self, ticket, now, fx);
+  else if (ticket->state == DB_TICKET_PENDING && !ticket->unit && !self->suspended &&
+           ticket->link.prev == NULL &&
+           (slot = db_pool_core_fresh_idle_locked (self, now, fx)) != NULL)
+    take_idle_locked (self, ticket, slot, now, fx);
   else if (ticket->state == DB_TICKET_PENDING && sleep)
-    ticket->awake = FALSE;
+    {
+      ticket->awake = FALSE;
+      /* What was idle may have turned out to be over, and somebody counts on it. If that decides
+       * this very ticket, the effects say so, and it looks again. */
+      db_pool_core_rebalance_locked (self, now, fx);
+      return DB_TICKET_PENDING;
+    }
   return ticket->state;
 }
 
 DbTicketState
 db_pool_core_take (DbPoolCore *self, DbTicket *ticket, gint64 now, DbPoolEffects *fx)
 {
+  if (db_pool_core_is_forked (self))
+    return ticket->state;
   DB_LOCK_SCOPE (&self->lock);
 
   if (ticket->state == DB_TICKET_GRANTED)
-    {
-      self->stats.undelivered--;
-      db_pool_core_taken_locked (self, ticket, now);
-    }
+    take_granted_locked (self, ticket, now, fx);
   return ticket->state;
 }
 
-static gboolean
-give_up_locked (DbPoolCore *self,
-                DbTicket *ticket,
-                DbTicketState state,
-                gint64 now,
-                DbPoolEffects *fx)
+/* Somebody who was granted this does not want it. Its owner was told already, and will find that
+ * the ticket ended otherwise. */
+static void
+pass_on_locked (DbPoolCore *self, DbTicket *ticket, gint64 now, DbPoolEffects *fx)
+{
+  DbSlot *slot = g_steal_pointer (&ticket->slot);
+
+  if (ticket->unit)
+    {
+      db_pool_core_free_slot_locked (self, slot, fx);
+      return;
+    }
+  self->stats.undelivered--;
+  self->deadlocked = FALSE;
+  db_pool_core_deliver_locked (self, slot, FALSE, now, fx);
+}
+
+/* A blocking caller who was cancelled before it knew that it has a session. */
+static void
+untake_locked (DbPoolCore *self, DbTicket *ticket, DbPoolEffects *fx)
+{
+  if (ticket->unit)
+    return;
+  self->stats.undelivered++;
+  self->stats.acquired--;
+  if (ticket->waited)
+    {
+      self->stats.waited--;
+      self->stats.wait_time -= ticket->decided - ticket->enqueued;
+    }
+  db_pool_core_add_event_locked (self, DB_EVENT_RETURNED, 0, NULL, NULL, fx);
+}
+
+static void
+count_given_up_locked (DbPoolCore *self, DbTicketState state)
+{
+  if (state == DB_TICKET_CANCELLED)
+    self->stats.cancelled++;
+  else
+    self->stats.timeouts++;
+}
+
+gboolean
+db_pool_core_give_up_locked (DbPoolCore *self,
+                             DbTicket *ticket,
+                             DbTicketState state,
+                             gint64 now,
+                             DbPoolEffects *fx)
 {
   if (ticket->state == DB_TICKET_PENDING)
     {
@@ -239,12 +386,11 @@ give_up_locked (DbPoolCore *self,
       db_pool_core_announce_locked (ticket, fx);
     }
   else if (ticket->state == DB_TICKET_GRANTED)
+    pass_on_locked (self, ticket, now, fx);
+  else if (ticket->state == DB_TICKET_TAKEN && ticket->blocking)
     {
-      /* Its owner was told already, and will find that it ended otherwise. */
-      DbSlot *slot = g_steal_pointer (&ticket->slot);
-
-      self->stats.undelivered--;
-      db_pool_core_deliver_locked (self, slot, now, fx);
+      untake_locked (self, ticket, fx);
+      pass_on_locked (self, ticket, now, fx);
     }
   else
     return FALSE;
@@ -252,10 +398,8 @@ give_up_locked (DbPoolCore *self,
   ticket->state = state;
   ticket->decided = now;
   db_deadline_heap_remove (&self->deadlines, ticket);
-  if (state == DB_TICKET_CANCELLED)
-    self->stats.cancelled++;
-  else
-    self->stats.timeouts++;
+  if (!ticket->unit)
+    count_given_up_locked (self, state);
   return TRUE;
 }
 
@@ -266,6 +410,8 @@ db_pool_core_give_up (DbPoolCore *self,
                       gint64 now,
                       DbPoolEffects *fx)
 {
+  if (db_pool_core_is_forked (self))
+    return FALSE;
   DB_LOCK_SCOPE (&self->lock);
 
   /* The first counts as a request that never got as far as the queue. */
@@ -273,13 +419,10 @@ db_pool_core_give_up (DbPoolCore *self,
     {
       self->stats.requests++;
       ticket->state = state;
-      if (state == DB_TICKET_CANCELLED)
-        self->stats.cancelled++;
-      else
-        self->stats.timeouts++;
+      count_given_up_locked (self, state);
       return TRUE;
     }
-  if (!give_up_locked (self, ticket, state, now, fx))
+  if (!db_pool_core_give_up_locked (self, ticket, state, now, fx))
     return FALSE;
   db_pool_core_rebalance_locked (self, now, fx);
   return TRUE;
@@ -289,31 +432,66 @@ void
 db_pool_core_give_back (DbPoolCore *self,
                         DbSlot *slot,
                         DbOutcome outcome,
+                        gboolean finalized,
                         gint64 now,
                         DbPoolEffects *fx)
 {
-  DB_LOCK_SCOPE (&self->lock);
   DbDropReason reason;
 
+  if (db_pool_core_is_forked (self))
+    return;
+  DB_LOCK_SCOPE (&self->lock);
+
   g_assert (slot->state == DB_SLOT_LENT);
-  self->stats.use_time += now - slot->lent_at;
+  self->stats.finalized += finalized;
+  db_pool_core_end_loan_locked (self, slot, now, fx);
   if (outcome == DB_OUTCOME_BROKEN)
-    db_pool_core_close_locked (self, slot, DB_DROP_BROKEN, fx);
+    db_pool_core_close_locked (self, slot, DB_DROP_BROKEN, now, fx);
   else if (db_pool_core_is_over_locked (self, slot, now, &reason))
-    db_pool_core_close_locked (self, slot, reason, fx);
+    db_pool_core_close_locked (self, slot, reason, now, fx);
   else if (outcome == DB_OUTCOME_DIRTY)
     {
-      db_pool_core_set_state_locked (self, slot, DB_SLOT_RESETTING);
+      db_pool_core_set_state_locked (self, slot, DB_SLOT_RESETTING, now, fx);
       slot->next = fx->reset;
       fx->reset = slot;
     }
   else
     {
       slot->proven_at = now;
-      db_pool_core_make_idle_locked (self, slot, fx);
+      slot->idle_since = now;
+      slot->suspect = FALSE;
+      db_pool_core_make_idle_locked (self, slot, now, fx);
     }
   db_pool_core_rebalance_locked (self, now, fx);
 }
+
+void
+db_pool_core_detach (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEffects *fx)
+{
+  if (db_pool_core_is_forked (self))
+    return;
+  DB_LOCK_SCOPE (&self->lock);
+
+  g_assert (slot->state == DB_SLOT_LENT);
+  db_pool_core_end_loan_locked (self, slot, now, fx);
+  self->stats.detached++;
+  db_pool_core_free_slot_locked (self, slot, fx);
+  db_pool_core_rebalance_locked (self, now, fx);
+}
+
+void
+db_pool_core_release_unit (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEffects *fx)
+{
+  if (db_pool_core_is_forked (self))
+    return;
+  DB_LOCK_SCOPE (&self->lock);
+
+  g_assert (slot->state == DB_SLOT_DEDICATED);
+  db_pool_core_free_slot_locked (self, slot, fx);
+  db_pool_core_rebalance_locked (self, now, fx);
+}
+
+/* The life of a session. */
 
 /* Each session gets its end at birth, up to lifetime-jitter percent early, so that sessions that
  * were opened together do not expire together. */
@@ -325,33 +503,78 @@ choose_expiry_locked (DbPoolCore *self, gint64 now)
 
   if (lifetime <= 0 || lifetime == G_MAXINT64)
     return G_MAXINT64;
-  return now + (gint64) (lifetime * (1.0 - jitter * g_rand_double (self->random)));
+  return db_later (now, lifetime - (gint64) (lifetime * jitter * g_rand_double (self->random)));
+}
+
+/* Opening works again: what failed before counts no longer. */
+static void
+forget_failures_locked (DbPoolCore *self)
+{
+  self->failures = 0;
+  self->retry_at = 0;
+  self->failed_for_good = FALSE;
+  self->rejecting = FALSE;
+  g_clear_error (&self->open_error);
+}
+
+/* A session begins its life in the pool. */
+static void
+born_locked (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEffects *fx)
+{
+  gint64 lead = MIN (self->settings.max_lifetime / RETIRE_SHARE, RETIRE_LONGEST);
+
+  slot->expires = choose_expiry_locked (self, now);
+  slot->retire_at = slot->expires == G_MAXINT64 ? G_MAXINT64 : slot->expires - lead;
+  slot->proven_at = now;
+  slot->idle_since = now;
+  self->stats.created++;
+  if (db_pool_core_floor_locked (self) > 0)
+    db_pool_core_arm_locked (self, slot->retire_at, fx);
+  db_pool_core_add_event_locked (self, DB_EVENT_CREATED, now - slot->born, NULL, NULL, fx);
+  db_pool_core_deliver_locked (self, slot, FALSE, now, fx);
+  db_pool_core_close_replaced_locked (self, now, fx);
+  /* There is one more session, so another one may be one too many. */
+  db_pool_core_arm_locked (self, db_pool_core_idle_due_locked (self), fx);
 }
 
 void
 db_pool_core_opened (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEffects *fx)
 {
+  if (db_pool_core_is_forked (self))
+    return;
   DB_LOCK_SCOPE (&self->lock);
 
   g_assert (slot->state == DB_SLOT_OPENING);
-  slot->expires = choose_expiry_locked (self, now);
-  slot->proven_at = now;
-  self->stats.created++;
-  self->failures = 0;
-  self->retry_at = 0;
-  self->failed_for_good = FALSE;
-  g_clear_error (&self->open_error);
-  db_pool_core_deliver_locked (self, slot, now, fx);
+  /* While the hook rejects new sessions, it has the last word on whether opening works. */
+  if (!self->rejecting)
+    forget_failures_locked (self);
+  born_locked (self, slot, now, fx);
+  db_pool_core_rebalance_locked (self, now, fx);
+}
+
+void
+db_pool_core_adopt (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEffects *fx)
+{
+  if (db_pool_core_is_forked (self))
+    return;
+  DB_LOCK_SCOPE (&self->lock);
+
+  g_assert (slot->state == DB_SLOT_DEDICATED);
+  db_pool_core_evict_locked (self, TRUE, now, fx);
+  slot->generation = self->generation;
+  db_pool_core_set_state_locked (self, slot, DB_SLOT_OPENING, now, fx);
+  forget_failures_locked (self);
+  born_locked (self, slot, now, fx);
   db_pool_core_rebalance_locked (self, now, fx);
 }
 
 /* Opens that were under way together count as one failure. */
 static void
-back_off_locked (DbPoolCore *self, DbSlot *slot, gint64 now)
+back_off_locked (DbPoolCore *self, gint64 begun, gint64 now)
 {
   gint64 longest = BACK_OFF_FIRST;
 
-  if (self->failures > 0 && slot->born <= self->failed_at)
+  if (self->failures > 0 && begun <= self->failed_at)
     return;
   for (guint i = 0; i < self->failures && longest < BACK_OFF_LAST; i++)
     longest *= 2;
@@ -359,6 +582,28 @@ back_off_locked (DbPoolCore *self, DbSlot *slot, gint64 now)
   self->failures++;
   self->failed_at = now;
   self->retry_at = now + 1 + (gint64) (longest * g_rand_double (self->random));
+}
+
+static void
+open_failed_locked (DbPoolCore *self,
+                    const GError *error,
+                    gint64 begun,
+                    gint64 now,
+                    DbPoolEffects *fx)
+{
+  back_off_locked (self, begun, now);
+  g_clear_error (&self->open_error);
+  self->open_error = g_error_copy (error);
+  db_pool_core_add_event_locked (self, DB_EVENT_BACKGROUND_ERROR, 0, NULL, error, fx);
+}
+
+/* A permanent failure is no use waiting for, unless there are sessions that may come back. */
+static void
+fail_if_final_locked (DbPoolCore *self, gboolean permanent, gint64 now, DbPoolEffects *fx)
+{
+  self->failed_for_good = permanent;
+  if (permanent && db_pool_core_n_sessions_locked (self) == 0)
+    db_pool_core_fail_all_locked (self, DB_REFUSAL_OPEN_FAILED, now, fx);
 }
 
 void
@@ -369,31 +614,72 @@ db_pool_core_open_failed (DbPoolCore *self,
                           gint64 now,
                           DbPoolEffects *fx)
 {
+  if (db_pool_core_is_forked (self))
+    return;
   DB_LOCK_SCOPE (&self->lock);
 
   g_assert (slot->state == DB_SLOT_OPENING);
   self->stats.create_failed++;
-  back_off_locked (self, slot, now);
-  self->failed_for_good = permanent;
-  g_clear_error (&self->open_error);
-  self->open_error = g_error_copy (error);
+  open_failed_locked (self, error, slot->born, now, fx);
   db_pool_core_free_slot_locked (self, slot, fx);
-  if (permanent && db_pool_core_n_sessions_locked (self) == 0)
-    db_pool_core_fail_all_locked (self, DB_REFUSAL_OPEN_FAILED, now, fx);
+  fail_if_final_locked (self, permanent, now, fx);
   db_pool_core_rebalance_locked (self, now, fx);
 }
 
-void
-db_pool_core_checked (DbPoolCore *self, DbSlot *slot, gboolean works, gint64 now, DbPoolEffects *fx)
+/* A hook did not want a session. If it was a new one, the next one may be no better. */
+static void
+rejected_locked (DbPoolCore *self,
+                 DbSlot *slot,
+                 gboolean permanent,
+                 const GError *error,
+                 gint64 now,
+                 DbPoolEffects *fx)
 {
+  gboolean is_new = slot->uses == 0;
+
+  if (is_new)
+    open_failed_locked (self, error, slot->born, now, fx);
+  else
+    db_pool_core_add_event_locked (self, DB_EVENT_BACKGROUND_ERROR, 0, NULL, error, fx);
+  db_pool_core_close_locked (self, slot, DB_DROP_INVALID, now, fx);
+  if (!is_new)
+    return;
+  self->rejecting = TRUE;
+  fail_if_final_locked (self, permanent, now, fx);
+}
+
+void
+db_pool_core_checked (DbPoolCore *self,
+                      DbSlot *slot,
+                      DbCheckResult result,
+                      gboolean permanent,
+                      const GError *error,
+                      gint64 now,
+                      DbPoolEffects *fx)
+{
+  if (db_pool_core_is_forked (self))
+    return;
   DB_LOCK_SCOPE (&self->lock);
 
   g_assert (slot->state == DB_SLOT_CHECKING);
-  slot->proven_at = now;
-  if (works)
-    db_pool_core_deliver_locked (self, slot, now, fx);
-  else
-    db_pool_core_close_locked (self, slot, DB_DROP_INVALID, fx);
+  switch (result)
+    {
+    case DB_CHECK_WORKS:
+      slot->proven_at = now;
+      slot->suspect = slot->suspect && !slot->needs_check;
+      if (slot->needs_hook)
+        forget_failures_locked (self);
+      db_pool_core_deliver_locked (self, slot, slot->needs_hook, now, fx);
+      break;
+    case DB_CHECK_REJECTED:
+      rejected_locked (self, slot, permanent, error, now, fx);
+      break;
+    case DB_CHECK_FAILED:
+    default:
+      if (error != NULL)
+        db_pool_core_add_event_locked (self, DB_EVENT_BACKGROUND_ERROR, 0, NULL, error, fx);
+      db_pool_core_close_locked (self, slot, DB_DROP_INVALID, now, fx);
+    }
   db_pool_core_rebalance_locked (self, now, fx);
 }
 
@@ -404,211 +690,29 @@ db_pool_core_reset_done (DbPoolCore *self,
                          gint64 now,
                          DbPoolEffects *fx)
 {
+  if (db_pool_core_is_forked (self))
+    return;
   DB_LOCK_SCOPE (&self->lock);
 
   g_assert (slot->state == DB_SLOT_RESETTING);
   slot->proven_at = now;
+  slot->idle_since = now;
+  slot->suspect = FALSE;
   if (works)
-    db_pool_core_deliver_locked (self, slot, now, fx);
+    db_pool_core_deliver_locked (self, slot, FALSE, now, fx);
   else
-    db_pool_core_close_locked (self, slot, DB_DROP_INVALID, fx);
+    db_pool_core_close_locked (self, slot, DB_DROP_INVALID, now, fx);
   db_pool_core_rebalance_locked (self, now, fx);
 }
 
 void
 db_pool_core_closed (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEffects *fx)
 {
+  if (db_pool_core_is_forked (self))
+    return;
   DB_LOCK_SCOPE (&self->lock);
 
   g_assert (slot->state == DB_SLOT_CLOSING);
   db_pool_core_free_slot_locked (self, slot, fx);
   db_pool_core_rebalance_locked (self, now, fx);
-}
-
-static void
-expire_tickets_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
-{
-  DbTicket *ticket;
-
-  while ((ticket = db_deadline_heap_peek (&self->deadlines)) != NULL && ticket->deadline <= now)
-    give_up_locked (self, ticket, DB_TICKET_TIMED_OUT, now, fx);
-}
-
-static void
-close_aged_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
-{
-  GList *link = self->idle.tail;
-
-  while (link != NULL)
-    {
-      DbSlot *slot = link->data;
-      DbDropReason reason;
-
-      link = link->prev;
-      if (db_pool_core_is_over_locked (self, slot, now, &reason))
-        db_pool_core_close_locked (self, slot, reason, fx);
-    }
-  while (db_pool_core_idle_due_locked (self) <= now)
-    db_pool_core_close_locked (self, self->idle.tail->data, DB_DROP_IDLE, fx);
-}
-
-/* Looks at every idle session, which only a tick or a change of the settings may. */
-static void
-rearm_locked (DbPoolCore *self, DbPoolEffects *fx)
-{
-  DbTicket *ticket = db_deadline_heap_peek (&self->deadlines);
-
-  self->timer = G_MAXINT64;
-  if (ticket != NULL)
-    db_pool_core_arm_locked (self, ticket->deadline, fx);
-  db_pool_core_arm_locked (self, db_pool_core_idle_due_locked (self), fx);
-  for (GList *link = self->idle.head; link != NULL; link = link->next)
-    db_pool_core_arm_locked (self, ((DbSlot *) link->data)->expires, fx);
-}
-
-void
-db_pool_core_tick (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
-{
-  DB_LOCK_SCOPE (&self->lock);
-
-  expire_tickets_locked (self, now, fx);
-  close_aged_locked (self, now, fx);
-  rearm_locked (self, fx);
-  db_pool_core_rebalance_locked (self, now, fx);
-}
-
-void
-db_pool_core_hung_up (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEffects *fx)
-{
-  DB_LOCK_SCOPE (&self->lock);
-
-  if (slot->state == DB_SLOT_IDLE)
-    db_pool_core_close_locked (self, slot, DB_DROP_BROKEN, fx);
-  else if (slot->state != DB_SLOT_CLOSING)
-    db_pool_core_doom_locked (slot, DB_DROP_BROKEN);
-  db_pool_core_rebalance_locked (self, now, fx);
-}
-
-void
-db_pool_core_configure (DbPoolCore *self,
-                        const DbPoolSettings *settings,
-                        gint64 now,
-                        DbPoolEffects *fx)
-{
-  DB_LOCK_SCOPE (&self->lock);
-
-  self->settings = *settings;
-  close_aged_locked (self, now, fx);
-  rearm_locked (self, fx);
-  db_pool_core_rebalance_locked (self, now, fx);
-}
-
-void
-db_pool_core_evict (DbPoolCore *self, gboolean all, gint64 now, DbPoolEffects *fx)
-{
-  DB_LOCK_SCOPE (&self->lock);
-
-  while (self->idle.head != NULL)
-    db_pool_core_close_locked (self, self->idle.head->data, DB_DROP_EVICTED, fx);
-  if (all)
-    self->generation++;
-  db_pool_core_rebalance_locked (self, now, fx);
-}
-
-void
-db_pool_core_close (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
-{
-  DB_LOCK_SCOPE (&self->lock);
-
-  if (self->closed)
-    return;
-  self->closed = TRUE;
-  db_pool_core_fail_all_locked (self, DB_REFUSAL_CLOSED, now, fx);
-  while (self->idle.head != NULL)
-    db_pool_core_close_locked (self, self->idle.head->data, DB_DROP_CLOSED, fx);
-  fx->drained = self->slots.length == 0;
-}
-
-gint64
-db_pool_core_get_timer (DbPoolCore *self)
-{
-  DB_LOCK_SCOPE (&self->lock);
-
-  return self->timer;
-}
-
-gboolean
-db_pool_core_is_closed (DbPoolCore *self)
-{
-  DB_LOCK_SCOPE (&self->lock);
-
-  return self->closed;
-}
-
-void
-db_pool_core_foreach_lent (DbPoolCore *self,
-                           void (*func) (DbSlot *slot, gpointer data),
-                           gpointer data)
-{
-  DB_LOCK_SCOPE (&self->lock);
-
-  for (GList *link = self->slots.head; link != NULL; link = link->next)
-    if (((DbSlot *) link->data)->state == DB_SLOT_LENT)
-      func (link->data, data);
-}
-
-void
-db_pool_core_get_stats (DbPoolCore *self, DbPoolStats *stats)
-{
-  DB_LOCK_SCOPE (&self->lock);
-
-  *stats = self->stats;
-}
-
-GError *
-db_pool_core_dup_open_error (DbPoolCore *self)
-{
-  DB_LOCK_SCOPE (&self->lock);
-
-  return self->open_error != NULL ? g_error_copy (self->open_error) : NULL;
-}
-
-void
-db_pool_core_validate (DbPoolCore *self, gint64 now)
-{
-  DB_LOCK_SCOPE (&self->lock);
-  const DbPoolStats *stats = &self->stats;
-  DbTicket *head = self->queue.head != NULL ? self->queue.head->data : NULL;
-  guint64 dropped = 0;
-  guint states[DB_SLOT_CLOSING + 1] = {0};
-  DbDropReason reason;
-  gboolean helped;
-
-  for (GList *link = self->slots.head; link != NULL; link = link->next)
-    states[((DbSlot *) link->data)->state]++;
-  for (guint i = 0; i <= DB_SLOT_CLOSING; i++)
-    g_assert_cmpuint (states[i], ==, stats->in_state[i]);
-  for (guint i = 0; i < DB_N_DROP_REASONS; i++)
-    dropped += stats->dropped[i];
-
-  g_assert_cmpuint (stats->idle, ==, self->idle.length);
-  g_assert_cmpuint (stats->waiting, ==, self->queue.length);
-  g_assert_cmpuint (stats->requests, ==,
-                    stats->acquired + stats->timeouts + stats->cancelled + stats->errors +
-                      stats->refused + stats->waiting + stats->undelivered);
-  g_assert_cmpuint (stats->created - dropped, ==, db_pool_core_n_sessions_locked (self));
-
-  if (head == NULL)
-    return;
-  g_assert_false (self->closed);
-  if (head->blocking && head->awake)
-    return;
-  /* Nobody is on the way to what is idle, so it must be of no use yet. */
-  for (GList *link = self->idle.head; link != NULL; link = link->next)
-    g_assert_true (db_pool_core_is_over_locked (self, link->data, now, &reason) ||
-                   db_pool_core_is_stale_locked (self, link->data, now));
-  helped = db_pool_core_n_coming_locked (self) > 0 ||
-           self->slots.length >= self->settings.max_connections ||
-           (self->retry_at > 0 && self->timer <= MAX (self->retry_at, now));
-  g_assert_true (helped);
 }

@@ -9,9 +9,15 @@
  * dbpool's threads; decided asynchronous tickets go to their main contexts; blocking ones are
  * woken.
  *
- * Locks: the engine's own protects the list of those who wait for its end; the timer's makes
- * reading the core's timer and arming it one step. Neither is held while the core, a manager or a
- * callback runs, but that the timer's is held while the core's timer is read. */
+ * Where to find what: db-pool-engine.c makes engines, runs effects and reports; db-pool-jobs.c has
+ * the jobs and the hooks; db-pool-acquire.c acquires, and
+ * db-pool-errors.c says why that failed; db-pool-lifecycle.c has the calls that wait
+ * for many sessions: warming up, reconfiguring, closing.
+ *
+ * Locks: the engine's own protects the settings that are used outside the core, the managers, the
+ * hooks and the list of those who wait for changes; the timer's makes reading the core's timer and
+ * arming it one step. Neither is held while a manager or a callback runs. The core's lock is taken
+ * inside of both, never the other way round. */
 
 #pragma once
 
@@ -19,54 +25,82 @@
 #include "db-dispatcher-private.h"
 #include "db-lease-private.h"
 #include "db-pool-config.h"
+#include "db-pool-signals-private.h"
 #include "db-pool-stats.h"
 #include "db-worker-private.h"
+
+#define DB_N_HOOKS (DB_HOOK_BEFORE_ACQUIRE + 1)
+
+typedef struct
+{
+  DbHookFunc func; /* NULL: none */
+  gpointer data;
+  GDestroyNotify destroy;
+} DbHookEntry;
 
 struct _DbEngine
 {
   int ref_count; /* atomic */
 
   /* read-only after construction */
-  DbConnectionManager *manager;
   DbPoolConfig *config;
   char *name;
   guint fork_generation;
   GCancellable *cancellable; /* of opens and checks; cancelled when the pool closes */
   DbPoolCore *core;
   DbDispatcherSet *dispatchers;
+  DbPoolHome *home;
+  GWeakRef pool; /* for hooks */
 
-  int reset_level; /* atomic: DbResetLevel */
-  int closing;     /* atomic: somebody may wait for changed */
+  int reset_level;        /* atomic: DbResetLevel */
+  int closing;            /* atomic: no loan begins any more */
+  int n_watchers;         /* atomic: how many wait for changed */
+  int warned_of_deadlock; /* atomic: that is said once */
+  int started;            /* atomic: somebody acquired; hooks are fixed from then on */
 
   DbLock lock;
-  DbCond changed;            /* lock: after an effect of a closed pool */
-  gint64 connection_timeout; /* lock */
+  DbCond changed;                /* lock: after effects, while there are watchers */
+  gint64 connection_timeout;     /* lock */
+  gint64 check_timeout;          /* lock */
+  gint64 slept;                  /* lock: as much sleep of the machine is known */
+  GPtrArray *managers;           /* lock: all it ever had, the last one is in use */
+  DbHookEntry hooks[DB_N_HOOKS]; /* lock, but read-only once started */
+  GHashTable *dedicated;         /* lock: DbSession to DbDedicated */
 
   DbLock timer_lock;
   DbTimer *timer; /* timer_lock; NULL once closed; holds a reference to the engine */
 };
 
-DbEngine *db_engine_new (DbConnectionManager *manager, DbPoolConfig *config, const char *name);
+DbEngine *
+db_engine_new (DbConnectionManager *manager, DbPoolConfig *config, const char *name, DbPool *pool);
 DbEngine *db_engine_ref (DbEngine *self);
 void db_engine_unref (DbEngine *self);
 
 /* Takes the settings of the configuration over. */
 void db_engine_configure (DbEngine *self);
 
+/* The manager in use; lives as long as the engine. */
+DbConnectionManager *db_engine_get_manager (DbEngine *self);
+
+/* FALSE if it is too late, then @entry is the caller's. */
+gboolean db_engine_set_hook (DbEngine *self, DbHook hook, const DbHookEntry *entry);
+
 /* Lends a session for @timeout microseconds at most (-1: what the pool says; 0: only an idle one).
  * Returns its lease, with the number of the loan, or NULL. */
 DbLease *db_engine_acquire (DbEngine *self,
                             DbAcquireFlags flags,
                             gint64 timeout,
-                            const char *tag,
+                            DbTag tag,
                             GCancellable *cancellable,
                             guint64 *loan,
                             GError **error);
 
 /* A loan without a handle, for one operation of the caller's, who has the session until
  * db_lease_end_one_shot() and no reference. */
-DbLease *
-db_engine_acquire_one_shot (DbEngine *self, GCancellable *cancellable, GError **error);
+DbLease *db_engine_acquire_one_shot (DbEngine *self,
+                                     const char *sql,
+                                     GCancellable *cancellable,
+                                     GError **error);
 
 /* The same asynchronously: @func gets, once, in the thread-default context of the caller and never
  * inside this call, a lease or an error (which it owns). */
@@ -75,14 +109,57 @@ typedef void (*DbEngineFunc) (DbLease *lease, guint64 loan, GError *error, gpoin
 void db_engine_acquire_async (DbEngine *self,
                               DbAcquireFlags flags,
                               gint64 timeout,
-                              const char *tag,
+                              DbTag tag,
                               GCancellable *cancellable,
                               DbEngineFunc func,
                               gpointer data);
 
-/* A loan is over: judges the session, and lends it again, resets it or closes it. Only for
- * db-lease.c. */
+/* Waits for room below the maximum: a DEDICATED slot, or NULL. */
+DbSlot *db_engine_acquire_unit (DbEngine *self, GCancellable *cancellable, GError **error);
+void db_engine_release_unit (DbEngine *self, DbSlot *slot);
+
+/* Opens a session for @slot, which is the caller's, with all hooks; a reference, with no watch.
+ * @config: what to open it with, or NULL for the manager's own. */
+DbLease *db_engine_open (DbEngine *self,
+                         DbConnectionManager *manager,
+                         DbDatabaseConfig *config,
+                         DbSlot *slot,
+                         GCancellable *cancellable,
+                         GError **error);
+/* From now on the pool hears when the other side of the session hangs up. */
+void db_engine_watch (DbLease *lease);
+
+/* Shows a session to a hook, which may reject it. The session is the caller's. */
+gboolean db_engine_ask_hook (DbEngine *self, DbHook hook, DbLease *lease, GError **error);
+
+/* Whether the calling thread runs a hook of this pool. */
+gboolean db_engine_is_in_hook (DbEngine *self);
+
+/* A loan is over: judges the session, and lends it again, resets it or closes it. A loan's slot
+ * leaves the pool. Only for db-lease.c. */
 void db_engine_give_back (DbEngine *self, DbLease *lease);
+void db_engine_detach (DbEngine *self, DbSlot *slot);
+
+/* Sessions for others, by the pool as a manager. */
+DbSession *db_engine_open_dedicated (DbEngine *self,
+                                     DbDatabaseConfig *config,
+                                     GCancellable *cancellable,
+                                     GError **error);
+void db_engine_close_dedicated (DbEngine *self, DbSession *session);
+/* The manager that opened it; a reference, or NULL. */
+DbConnectionManager *db_engine_ref_dedicated_manager (DbEngine *self, DbSession *session);
+
+/* Opens sessions until there are @n; how many there are, or 0 with an error. */
+guint db_engine_warm_up (DbEngine *self, guint n, GCancellable *cancellable, GError **error);
+gboolean db_engine_reconfigure (DbEngine *self,
+                                DbConnectionManager *manager,
+                                GCancellable *cancellable,
+                                GError **error);
+
+void db_engine_evict (DbEngine *self, gboolean all);
+void db_engine_evict_id (DbEngine *self, guint64 id);
+void db_engine_suspend (DbEngine *self);
+void db_engine_resume (DbEngine *self);
 
 /* Refuses and wakes everybody, and closes what is idle; the rest when it comes back. Does not wait.
  */
@@ -97,8 +174,55 @@ DbPoolStats *db_engine_get_stats (DbEngine *self);
 const char *db_engine_get_name (DbEngine *self);
 gboolean db_engine_is_forked (DbEngine *self);
 
-/* Between db-pool-engine.c and db-pool-acquire.c. */
+/* What there is to see of a session. */
+typedef struct
+{
+  guint64 id;
+  DbSlotState state;
+  gint64 born;
+  gint64 since;
+  gint64 expires;
+  guint uses;
+  guint thread;
+  gboolean leaked;
+  gboolean doomed;
+  gboolean retiring;
+  DbLease *lease; /* a reference; NULL while opening, and of dedicated ones */
+} DbSlotInfo;
+
+/* Of DbSlotInfo, by id. Waits for nothing but the core's lock. */
+GArray *db_engine_snapshot (DbEngine *self);
+void db_engine_get_info (DbEngine *self, DbPoolCoreInfo *info);
+/* What a lease shows of itself has changed: tells who looks. Any thread, with no lock held. */
+void db_engine_show (DbEngine *self);
+/* In db-pool-dump.c. */
+char *db_engine_dump (DbEngine *self);
+
+/* Those who hold connections for longest, at most @n of them, for texts. NULL if nobody does. */
+char *db_engine_describe_holders (DbEngine *self, guint n);
+
+/* Between the files of the engine. */
 void db_engine_run_effects (DbEngine *self, DbPoolEffects *fx);
+void db_engine_look_for_listeners (DbEngine *self);
 void db_engine_announce (DbTicket *ticket); /* consumes the reference */
 void db_engine_deliver_cb (gpointer item, gpointer engine);
 void db_engine_set_forked_error (DbEngine *self, GError **error);
+/* In db-pool-errors.c. */
+GError *db_engine_new_closed_error (DbEngine *self);
+GError *db_engine_new_exhausted_error (DbEngine *self);
+GError *db_engine_new_ticket_error (DbEngine *self, DbTicket *ticket);
+/* Whether the machine slept since it was last asked; then idle sessions have become suspect. */
+gboolean db_engine_notice_sleep (DbEngine *self);
+gint64 db_engine_get_deadline (DbEngine *self, gint64 timeout, gint64 now);
+
+void db_engine_open_job (gpointer data);
+void db_engine_check_job (gpointer data);
+void db_engine_reset_job (gpointer data);
+void db_engine_close_job (gpointer data);
+
+/* What a job works on; it frees this. */
+typedef struct
+{
+  DbEngine *engine;
+  DbSlot *slot;
+} DbSlotJob;

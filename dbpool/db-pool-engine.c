@@ -1,20 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* What the core asks for, done with threads and sessions; see the private header. Acquiring, which
- * has a blocking and an asynchronous form, is in db-pool-acquire.c. */
+/* Engines, the effects of the core and what is reported of it; see the private header. */
 
 #include "config.h"
 
+#include "db-clock-private.h"
 #include "db-error-private.h"
 #include "db-pool-config-private.h"
 #include "db-pool-engine-private.h"
+#include "db-pool.h"
 #include "db-session-private.h"
 
-/* How long a close waits, past its deadline, for sessions that are being closed already. */
-#define CLOSE_GRACE (3 * G_TIME_SPAN_SECOND)
+/* A sleep of the machine that is worth a look at the sessions. */
+#define SLEEP_WORTH_NOTICING G_TIME_SPAN_SECOND
 
-/* The timer. */
+typedef struct
+{
+  DbSlot *slot;
+  DbConnectionManager *manager;
+} DbDedicated;
+
+/* Making one. */
 
 static void
 timer_cb (gpointer data)
@@ -22,6 +29,8 @@ timer_cb (gpointer data)
   DbEngine *self = data;
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
 
+  db_engine_notice_sleep (self);
+  db_engine_look_for_listeners (self);
   db_pool_core_tick (self->core, g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
 }
@@ -35,23 +44,39 @@ arm_timer (DbEngine *self)
     db_timer_set (self->timer, db_pool_core_get_timer (self->core));
 }
 
+static void
+dedicated_free (gpointer data)
+{
+  DbDedicated *dedicated = data;
+
+  g_object_unref (dedicated->manager);
+  g_free (dedicated);
+}
+
 DbEngine *
-db_engine_new (DbConnectionManager *manager, DbPoolConfig *config, const char *name)
+db_engine_new (DbConnectionManager *manager, DbPoolConfig *config, const char *name, DbPool *pool)
 {
   DbEngine *self = g_new0 (DbEngine, 1);
   DbPoolSettings settings;
 
   db_pool_config_get_settings (config, &settings);
   self->ref_count = 1;
-  g_set_object (&self->manager, manager);
+  self->managers = g_ptr_array_new_with_free_func (g_object_unref);
+  if (manager != NULL)
+    g_ptr_array_add (self->managers, g_object_ref (manager));
   self->config = g_object_ref (config);
   self->name = g_strdup (name);
   self->connection_timeout = settings.connection_timeout;
+  self->check_timeout = settings.check_timeout;
   self->reset_level = settings.reset_level;
-  self->fork_generation = db_fork_generation ();
+  self->slept = db_clock_slept ();
+  self->fork_generation = *db_fork_counter ();
   self->cancellable = g_cancellable_new ();
-  self->core = db_pool_core_new (&settings, g_random_int ());
+  self->core = db_pool_core_new (&settings, g_random_int (), db_fork_counter ());
   self->dispatchers = db_dispatcher_set_new (db_engine_deliver_cb, self);
+  self->dedicated = g_hash_table_new_full (NULL, NULL, NULL, dedicated_free);
+  self->home = db_pool_home_new (pool);
+  g_weak_ref_init (&self->pool, pool);
   db_lock_init (&self->lock);
   db_cond_init (&self->changed);
   db_lock_init (&self->timer_lock);
@@ -66,17 +91,20 @@ db_engine_ref (DbEngine *self)
   return self;
 }
 
-void
-db_engine_unref (DbEngine *self)
+static void
+engine_free (DbEngine *self)
 {
-  if (!g_atomic_int_dec_and_test (&self->ref_count))
-    return;
-  DB_TSAN_ACQUIRE (&self->lock);
   g_assert (self->timer == NULL);
+  for (guint i = 0; i < DB_N_HOOKS; i++)
+    if (self->hooks[i].destroy != NULL)
+      self->hooks[i].destroy (self->hooks[i].data);
   db_dispatcher_set_free (self->dispatchers);
   db_pool_core_free (self->core);
+  db_pool_home_unref (self->home);
+  g_weak_ref_clear (&self->pool);
+  g_hash_table_unref (self->dedicated);
   g_object_unref (self->cancellable);
-  g_clear_object (&self->manager);
+  g_ptr_array_unref (self->managers);
   g_object_unref (self->config);
   g_free (self->name);
   db_cond_clear (&self->changed);
@@ -85,16 +113,54 @@ db_engine_unref (DbEngine *self)
   g_free (self);
 }
 
+void
+db_engine_unref (DbEngine *self)
+{
+  if (!g_atomic_int_dec_and_test (&self->ref_count))
+    return;
+  DB_TSAN_ACQUIRE (&self->lock);
+  engine_free (self);
+}
+
 gboolean
 db_engine_is_forked (DbEngine *self)
 {
-  return self->fork_generation != db_fork_generation ();
+  return self->fork_generation != *db_fork_counter ();
 }
 
 const char *
 db_engine_get_name (DbEngine *self)
 {
   return self->name;
+}
+
+DbConnectionManager *
+db_engine_get_manager (DbEngine *self)
+{
+  if (db_engine_is_forked (self))
+    return self->managers->len > 0 ? g_ptr_array_index (self->managers, 0) : NULL;
+  DB_LOCK_SCOPE (&self->lock);
+
+  return self->managers->len > 0 ? g_ptr_array_index (self->managers, self->managers->len - 1)
+                                 : NULL;
+}
+
+gboolean
+db_engine_set_hook (DbEngine *self, DbHook hook, const DbHookEntry *entry)
+{
+  DbHookEntry old = {0};
+
+  if (db_engine_is_forked (self) || g_atomic_int_get (&self->started))
+    return FALSE;
+  db_lock_lock (&self->lock);
+  old = self->hooks[hook];
+  self->hooks[hook] = *entry;
+  db_lock_unlock (&self->lock);
+  if (hook == DB_HOOK_BEFORE_ACQUIRE)
+    db_pool_core_set_gated (self->core, entry->func != NULL);
+  if (old.destroy != NULL)
+    old.destroy (old.data);
+  return TRUE;
 }
 
 void
@@ -108,134 +174,187 @@ db_engine_configure (DbEngine *self)
   db_pool_config_get_settings (self->config, &settings);
   db_lock_lock (&self->lock);
   self->connection_timeout = settings.connection_timeout;
+  self->check_timeout = settings.check_timeout;
   db_lock_unlock (&self->lock);
   g_atomic_int_set (&self->reset_level, settings.reset_level);
+  db_engine_look_for_listeners (self);
   db_pool_core_configure (self->core, &settings, g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
 }
 
-/* Jobs: one for each effect on a slot, on a thread of dbpool's. */
+/* The monotonic clock does not count what the machine slept, but servers and firewalls do. */
+gboolean
+db_engine_notice_sleep (DbEngine *self)
+{
+  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+  gint64 slept = db_clock_slept ();
+  gboolean noticed;
+
+  db_lock_lock (&self->lock);
+  noticed = slept - self->slept >= SLEEP_WORTH_NOTICING;
+  if (noticed)
+    self->slept = slept;
+  db_lock_unlock (&self->lock);
+  if (!noticed)
+    return FALSE;
+  g_debug ("pool %s: the machine was asleep; idle sessions are checked", self->name);
+  db_pool_core_suspect_idle (self->core, g_get_monotonic_time (), &fx);
+  db_engine_run_effects (self, &fx);
+  return TRUE;
+}
+
+/* Reports. */
+
+void
+db_engine_look_for_listeners (DbEngine *self)
+{
+  if (!db_engine_is_forked (self))
+    db_pool_home_look_for_listeners (self->home, self->core, (1u << DB_N_EVENT_TYPES) - 1);
+}
+
+static void
+add_lease_cb (DbSlot *slot, gpointer leases)
+{
+  g_ptr_array_add (leases, db_lease_ref (slot->data));
+}
+
+char *
+db_engine_describe_holders (DbEngine *self, guint n)
+{
+  g_autoptr (GPtrArray) leases = g_ptr_array_new_with_free_func ((GDestroyNotify) db_lease_unref);
+  GString *text = NULL;
+  gint64 now = g_get_monotonic_time ();
+
+  db_pool_core_foreach_lent (self->core, n, add_lease_cb, leases);
+  if (leases->len == 0)
+    return NULL;
+  text = g_string_new (NULL);
+  for (guint i = 0; i < leases->len; i++)
+    {
+      g_autofree char *holder = db_lease_describe (g_ptr_array_index (leases, i), now);
+
+      g_string_append_printf (text, "%s%s", i > 0 ? "; " : "", holder);
+    }
+  return g_string_free (text, FALSE);
+}
 
 typedef struct
 {
-  DbEngine *engine;
-  DbSlot *slot;
-} DbSlotJob;
-
-/* On the worker. The lease's lock is held across the core's call, so that the slot cannot go away.
- */
-static void
-hung_up_cb (gpointer data)
-{
-  DbLease *lease = data;
-  DbEngine *self = lease->engine;
-  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
-
-  db_lock_lock (&lease->lock);
-  if (lease->slot != NULL)
-    db_pool_core_hung_up (self->core, lease->slot, g_get_monotonic_time (), &fx);
-  db_lock_unlock (&lease->lock);
-  db_engine_run_effects (self, &fx);
-}
-
-static DbLease *
-make_lease (DbEngine *self, DbSession *session, DbSlot *slot)
-{
-  DbLease *lease = db_lease_new (self, session, slot);
-  int fd = db_session_get_fd (session);
-
-  if (fd >= 0)
-    lease->watch =
-      db_watch_new (fd, hung_up_cb, db_lease_ref (lease), (GDestroyNotify) db_lease_unref);
-  return lease;
-}
+  DbLease *lease;
+  gint64 lent_at;
+} DbLeak;
 
 static void
-open_job (gpointer data)
+add_leak_cb (DbSlot *slot, gpointer leaks)
 {
-  g_autofree DbSlotJob *job = data;
-  DbEngine *self = job->engine;
-  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (DbSession) session = NULL;
+  DbLeak leak = {db_lease_ref (slot->data), slot->since};
 
-  if (self->manager != NULL)
-    session = db_connection_manager_open_session (self->manager, self->cancellable, &error);
-  else
-    g_set_error (&error, DB_ERROR, DB_ERROR_CONFIGURATION, "pool %s has no manager", self->name);
+  g_array_append_val (leaks, leak);
+}
 
-  if (session != NULL)
+/* On the worker, or where the settings were changed. */
+static void
+report_leaks (DbEngine *self)
+{
+  g_autoptr (GArray) leaks = g_array_new (FALSE, FALSE, sizeof (DbLeak));
+  gint64 now = g_get_monotonic_time ();
+
+  db_pool_core_take_leaks (self->core, now, add_leak_cb, leaks);
+  for (guint i = 0; i < leaks->len; i++)
     {
-      job->slot->data = make_lease (self, session, job->slot);
-      db_pool_core_opened (self->core, job->slot, g_get_monotonic_time (), &fx);
+      DbLeak *leak = &g_array_index (leaks, DbLeak, i);
+      char *holder = db_lease_report_leak (leak->lease, leak->lent_at, now);
+      DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+
+      if (holder != NULL)
+        {
+          g_warning ("pool %s: a connection has been out for %.1f s, which is longer than its "
+                     "leak-threshold: %s",
+                     self->name, (now - leak->lent_at) / (double) G_TIME_SPAN_SECOND, holder);
+          db_pool_core_add_event (self->core, DB_EVENT_LEAK_SUSPECTED, now - leak->lent_at, holder,
+                                  NULL, &fx);
+          db_engine_run_effects (self, &fx);
+        }
+      db_lease_unref (leak->lease);
     }
-  else
-    db_pool_core_open_failed (self->core, job->slot, error, db_error_is_permanent_for_open (error),
-                              g_get_monotonic_time (), &fx);
-  db_engine_run_effects (self, &fx);
-  db_engine_unref (self);
 }
 
 static void
-check_job (gpointer data)
+report_deadlock (DbEngine *self)
 {
-  g_autofree DbSlotJob *job = data;
-  DbEngine *self = job->engine;
-  DbLease *lease = job->slot->data;
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
-  g_autoptr (GError) error = NULL;
-  gboolean works =
-    db_connection_manager_check_session (self->manager, lease->session, self->cancellable, &error);
+  char *holders = db_engine_describe_holders (self, G_MAXUINT);
 
-  if (!works)
-    g_debug ("pool %s: a session failed its check: %s", self->name, error->message);
-  db_pool_core_checked (self->core, job->slot, works, g_get_monotonic_time (), &fx);
+  if (g_atomic_int_compare_and_exchange (&self->warned_of_deadlock, FALSE, TRUE))
+    g_message ("pool %s: each of its connections is held by a thread that itself waits for this "
+               "pool; acquire once in a thread, or raise max-connections: %s",
+               self->name, holders != NULL ? holders : "they are just coming back");
+  db_engine_look_for_listeners (self);
+  db_pool_core_add_event (self->core, DB_EVENT_DEADLOCK, 0,
+                          holders != NULL ? holders : g_strdup (""), NULL, &fx);
   db_engine_run_effects (self, &fx);
-  db_engine_unref (self);
 }
 
 static void
-reset_job (gpointer data)
+add_info_cb (DbSlot *slot, gpointer infos)
 {
-  g_autofree DbSlotJob *job = data;
-  DbEngine *self = job->engine;
-  DbLease *lease = job->slot->data;
-  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
-  g_autoptr (GError) error = NULL;
-  gboolean works;
+  gboolean has_lease = slot->state != DB_SLOT_OPENING && slot->state != DB_SLOT_DEDICATED;
+  DbSlotInfo info = {
+    .id = slot->id,
+    .state = slot->state,
+    .born = slot->born,
+    .since = slot->since,
+    .expires = slot->expires,
+    .uses = slot->uses,
+    .thread = slot->state == DB_SLOT_LENT ? slot->thread : 0,
+    .leaked = slot->state == DB_SLOT_LENT && slot->leak != DB_LEAK_NONE,
+    .doomed = slot->doomed,
+    .retiring = slot->retiring,
+    .lease = has_lease ? db_lease_ref (slot->data) : NULL,
+  };
 
-  works = db_connection_manager_reset_session (self->manager, lease->session,
-                                               g_atomic_int_get (&self->reset_level), NULL, &error);
-  /* Trust the protocol, not the manager: who comes next must not find a transaction. */
-  works = works && db_session_get_state (lease->session) == DB_SESSION_IDLE;
-  if (works)
-    db_session_clear_dirty (lease->session);
-  else
-    g_debug ("pool %s: a session could not be reset: %s", self->name,
-             error != NULL ? error->message : "it is still in a transaction");
-  db_pool_core_reset_done (self->core, job->slot, works, g_get_monotonic_time (), &fx);
-  db_engine_run_effects (self, &fx);
-  db_engine_unref (self);
+  g_array_append_val (infos, info);
 }
 
 static void
-close_job (gpointer data)
+slot_info_clear (gpointer data)
 {
-  g_autofree DbSlotJob *job = data;
-  DbEngine *self = job->engine;
-  DbLease *lease = job->slot->data;
-  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
-
-  g_clear_pointer (&lease->watch, db_watch_free);
-  db_connection_manager_close_session (self->manager, lease->session);
-  db_lock_lock (&lease->lock);
-  lease->slot = NULL;
-  db_lock_unlock (&lease->lock);
-  db_lease_unref (lease);
-  db_pool_core_closed (self->core, job->slot, g_get_monotonic_time (), &fx);
-  db_engine_run_effects (self, &fx);
-  db_engine_unref (self);
+  g_clear_pointer (&((DbSlotInfo *) data)->lease, db_lease_unref);
 }
+
+GArray *
+db_engine_snapshot (DbEngine *self)
+{
+  GArray *infos = g_array_new (FALSE, FALSE, sizeof (DbSlotInfo));
+
+  g_array_set_clear_func (infos, slot_info_clear);
+  db_pool_core_foreach (self->core, add_info_cb, infos);
+  return infos;
+}
+
+void
+db_engine_show (DbEngine *self)
+{
+  if (db_pool_core_is_observed (self->core))
+    db_pool_home_wake (self->home, FALSE, TRUE);
+}
+
+void
+db_engine_get_info (DbEngine *self, DbPoolCoreInfo *info)
+{
+  db_pool_core_get_info (self->core, info);
+}
+
+DbPoolStats *
+db_engine_get_stats (DbEngine *self)
+{
+  DbPoolStats *stats = g_new0 (DbPoolStats, 1);
+
+  db_pool_core_get_stats (self->core, stats);
+  return stats;
+}
+
+/* Effects. */
 
 static void
 run_jobs (DbEngine *self, DbSlot *slot, DbJobFunc func)
@@ -253,13 +372,9 @@ run_jobs (DbEngine *self, DbSlot *slot, DbJobFunc func)
     }
 }
 
-void
-db_engine_run_effects (DbEngine *self, DbPoolEffects *fx)
+static void
+announce_decided (DbTicket *ticket)
 {
-  DbTicket *ticket = fx->decided;
-
-  if (fx->wake != NULL)
-    db_engine_announce (fx->wake);
   while (ticket != NULL)
     {
       DbTicket *next = ticket->next;
@@ -268,13 +383,27 @@ db_engine_run_effects (DbEngine *self, DbPoolEffects *fx)
       db_engine_announce (ticket);
       ticket = next;
     }
-  run_jobs (self, fx->open, open_job);
-  run_jobs (self, fx->check, check_job);
-  run_jobs (self, fx->reset, reset_job);
-  run_jobs (self, fx->close, close_job);
+}
+
+void
+db_engine_run_effects (DbEngine *self, DbPoolEffects *fx)
+{
+  if (fx->wake != NULL)
+    db_engine_announce (fx->wake);
+  announce_decided (fx->decided);
+  run_jobs (self, fx->open, db_engine_open_job);
+  run_jobs (self, fx->check, db_engine_check_job);
+  run_jobs (self, fx->reset, db_engine_reset_job);
+  run_jobs (self, fx->close, db_engine_close_job);
   if (fx->timer)
     arm_timer (self);
-  if (g_atomic_int_get (&self->closing))
+  if (fx->events || fx->changed)
+    db_pool_home_wake (self->home, fx->events, fx->changed);
+  if (fx->leaks)
+    report_leaks (self);
+  if (fx->deadlock)
+    report_deadlock (self);
+  if (g_atomic_int_get (&self->n_watchers) > 0)
     {
       db_lock_lock (&self->lock);
       db_cond_broadcast (&self->changed);
@@ -315,152 +444,136 @@ void
 db_engine_give_back (DbEngine *self, DbLease *lease)
 {
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+  DbOutcome outcome;
 
   if (db_engine_is_forked (self))
     return;
-  db_pool_core_give_back (self->core, lease->slot, judge (self, lease->session),
+  outcome = judge (self, lease->session);
+  db_pool_home_look_for_listeners (self->home, self->core,
+                                   1u << DB_EVENT_RETURNED | 1u << DB_EVENT_DROPPED);
+  db_pool_core_give_back (self->core, lease->slot, outcome, lease->finalized,
                           g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
 }
 
-/* The end. */
-
 void
-db_engine_shut_down (DbEngine *self)
+db_engine_detach (DbEngine *self, DbSlot *slot)
 {
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
-  DbTimer *timer;
 
-  if (db_engine_is_forked (self))
-    return;
-  g_atomic_int_set (&self->closing, TRUE);
-  db_pool_core_close (self->core, g_get_monotonic_time (), &fx);
+  db_pool_core_detach (self->core, slot, g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
-  g_cancellable_cancel (self->cancellable);
+}
 
-  db_lock_lock (&self->timer_lock);
-  timer = g_steal_pointer (&self->timer);
-  db_lock_unlock (&self->timer_lock);
-  if (timer != NULL)
-    db_timer_free (timer);
+/* Control. */
+
+void
+db_engine_evict (DbEngine *self, gboolean all)
+{
+  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+
+  db_engine_look_for_listeners (self);
+  db_pool_core_evict (self->core, all, g_get_monotonic_time (), &fx);
+  db_engine_run_effects (self, &fx);
+}
+
+void
+db_engine_evict_id (DbEngine *self, guint64 id)
+{
+  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+
+  db_engine_look_for_listeners (self);
+  db_pool_core_doom_by_id (self->core, id, DB_DROP_EVICTED, g_get_monotonic_time (), &fx);
+  db_engine_run_effects (self, &fx);
+}
+
+void
+db_engine_suspend (DbEngine *self)
+{
+  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+
+  db_pool_core_suspend (self->core, g_get_monotonic_time (), &fx);
+  db_engine_run_effects (self, &fx);
+}
+
+void
+db_engine_resume (DbEngine *self)
+{
+  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+
+  db_pool_core_resume (self->core, g_get_monotonic_time (), &fx);
+  db_engine_run_effects (self, &fx);
 }
 
 gboolean
 db_engine_is_closed (DbEngine *self)
 {
-  return db_engine_is_forked (self) || db_pool_core_is_closed (self->core);
+  return db_pool_core_is_closed (self->core);
 }
 
-static void
-add_lease_cb (DbSlot *slot, gpointer data)
-{
-  g_ptr_array_add (data, db_lease_ref (slot->data));
-}
+/* Dedicated sessions. */
 
-/* Ends every loan that is out, and says which they were. */
-static char *
-end_loans (DbEngine *self, guint *n_loans)
+DbSession *
+db_engine_open_dedicated (DbEngine *self,
+                          DbDatabaseConfig *config,
+                          GCancellable *cancellable,
+                          GError **error)
 {
-  g_autoptr (GPtrArray) leases = g_ptr_array_new_with_free_func ((GDestroyNotify) db_lease_unref);
-  GString *text = g_string_new (NULL);
-  gint64 now = g_get_monotonic_time ();
+  DbConnectionManager *manager;
+  DbDedicated *dedicated;
+  DbSession *session;
+  DbLease *lease;
+  DbSlot *slot = db_engine_acquire_unit (self, cancellable, error);
 
-  db_pool_core_foreach_lent (self->core, add_lease_cb, leases);
-  for (guint i = 0; i < leases->len; i++)
+  if (slot == NULL)
+    return NULL;
+  manager = db_engine_get_manager (self);
+  lease = db_engine_open (self, manager, config, slot, cancellable, error);
+  if (lease == NULL)
     {
-      DbLease *lease = g_ptr_array_index (leases, i);
-      g_autofree char *holder = db_lease_describe (lease, now);
-
-      g_string_append_printf (text, "%s%s", i > 0 ? "; " : "", holder);
-      db_lease_revoke (lease);
+      db_engine_release_unit (self, slot);
+      return NULL;
     }
-  *n_loans = leases->len;
-  return g_string_free (text, FALSE);
-}
-
-/* Waits until nothing is out, or, with @closing, until nothing is left at all. */
-static gboolean
-wait_for_sessions (DbEngine *self, gboolean closing, gint64 deadline, GCancellable *cancellable)
-{
-  gboolean in_time = TRUE;
-
+  dedicated = g_new0 (DbDedicated, 1);
+  dedicated->slot = slot;
+  dedicated->manager = g_object_ref (manager);
+  session = g_object_ref (lease->session);
+  db_lease_unref (lease);
   db_lock_lock (&self->lock);
-  while (!g_cancellable_is_cancelled (cancellable))
-    {
-      DbPoolStats stats;
-
-      db_pool_core_get_stats (self->core, &stats);
-      if (stats.lent + stats.opening + stats.checking + stats.resetting == 0 &&
-          (!closing || stats.closing == 0))
-        break;
-      if (!in_time)
-        {
-          db_lock_unlock (&self->lock);
-          return FALSE;
-        }
-      in_time = db_cond_wait_until (&self->changed, &self->lock, deadline);
-    }
+  g_hash_table_insert (self->dedicated, session, dedicated);
   db_lock_unlock (&self->lock);
-  return TRUE;
+  return session;
 }
 
-static void
-closer_cancelled_cb (GCancellable *cancellable, DbEngine *self)
+DbConnectionManager *
+db_engine_ref_dedicated_manager (DbEngine *self, DbSession *session)
 {
-  DB_LOCK_SCOPE (&self->lock);
-
-  db_cond_broadcast (&self->changed);
-}
-
-gboolean
-db_engine_close (DbEngine *self, gint64 timeout, GCancellable *cancellable, GError **error)
-{
-  gint64 now = g_get_monotonic_time ();
-  gint64 deadline = timeout > G_MAXINT64 - now ? G_MAXINT64 : now + timeout;
-  g_autofree char *holders = NULL;
-  guint n_loans = 0;
-  gulong handler = 0;
-  gboolean drained;
+  DbDedicated *dedicated;
 
   if (db_engine_is_forked (self))
-    {
-      db_engine_set_forked_error (self, error);
-      return FALSE;
-    }
-  db_engine_shut_down (self);
-  if (cancellable != NULL)
-    handler = g_cancellable_connect (cancellable, G_CALLBACK (closer_cancelled_cb),
-                                     db_engine_ref (self), (GDestroyNotify) db_engine_unref);
-  drained = wait_for_sessions (self, FALSE, deadline, cancellable);
-  if (!drained)
-    holders = end_loans (self, &n_loans);
-  wait_for_sessions (self, TRUE, MAX (deadline, g_get_monotonic_time () + CLOSE_GRACE),
-                     cancellable);
-  if (handler != 0)
-    g_signal_handler_disconnect (cancellable, handler);
-
-  if (g_cancellable_set_error_if_cancelled (cancellable, error))
-    return FALSE;
-  if (drained)
-    return TRUE;
-  if (n_loans == 0)
-    {
-      g_free (holders);
-      holders = g_strdup ("none is lent, but some are still being opened or reset");
-    }
-  g_set_error (error, DB_ERROR, DB_ERROR_TIMEOUT,
-               "pool %s is closed, but not all of its connections were back after %.1f s; "
-               "%u loans were ended (%s)",
-               self->name, timeout / (double) G_TIME_SPAN_SECOND, n_loans, holders);
-  return FALSE;
+    return NULL;
+  DB_LOCK_SCOPE (&self->lock);
+  dedicated = g_hash_table_lookup (self->dedicated, session);
+  return dedicated != NULL ? g_object_ref (dedicated->manager) : NULL;
 }
 
-DbPoolStats *
-db_engine_get_stats (DbEngine *self)
+void
+db_engine_close_dedicated (DbEngine *self, DbSession *session)
 {
-  DbPoolStats *stats = g_new0 (DbPoolStats, 1);
+  DbDedicated *dedicated = NULL;
 
-  if (!db_engine_is_forked (self))
-    db_pool_core_get_stats (self->core, stats);
-  return stats;
+  if (db_engine_is_forked (self))
+    return;
+  db_lock_lock (&self->lock);
+  g_hash_table_steal_extended (self->dedicated, session, NULL, (gpointer *) &dedicated);
+  db_lock_unlock (&self->lock);
+  if (dedicated == NULL)
+    {
+      g_warning ("pool %s: close_session() of a session that it did not open, or closed before",
+                 self->name);
+      return;
+    }
+  db_connection_manager_close_session (dedicated->manager, session);
+  db_engine_release_unit (self, dedicated->slot);
+  dedicated_free (dedicated);
 }

@@ -4,7 +4,8 @@
 /* The numbers of a pool, all of one instant: the core keeps them under its lock and copies them
  * whole.
  *
- * Invariants: total = idle + lent + opening + busy, and
+ * Invariants: total = idle + lent + opening + busy + dedicated, created = idle + lent + checking +
+ * resetting + all dropped + detached, and
  * requests = acquired + timeouts + cancelled + errors + refused + waiting + undelivered. */
 
 #pragma once
@@ -18,7 +19,7 @@ struct _DbPoolStats
   /* now: sessions, in the order of DbSlotState, and callers */
   union
   {
-    guint in_state[6];
+    guint in_state[7];
     struct
     {
       guint opening;
@@ -27,6 +28,7 @@ struct _DbPoolStats
       guint lent;
       guint resetting;
       guint closing;
+      guint dedicated; /* opened for somebody who keeps it */
     };
   };
   guint waiting;
@@ -43,6 +45,11 @@ struct _DbPoolStats
   guint64 created;
   guint64 create_failed;
   guint64 dropped[DB_N_DROP_REASONS];
+  guint64 detached;       /* taken out of the pool for good */
+  guint64 finalized;      /* loans that ended with the last reference instead of a release */
+  guint64 leaks;          /* loans that were out for longer than the leak threshold */
+  guint64 deadlocks;      /* times when every session was lent to threads that wait for one */
+  guint64 events_dropped; /* signals that nobody fetched in time */
   gint64 wait_time; /* microseconds, of those that waited and got a connection */
   gint64 use_time;  /* microseconds, of the loans that have ended */
 };

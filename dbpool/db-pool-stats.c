@@ -14,7 +14,7 @@
  * The numbers of a pool at one instant.
  *
  * Made by [method@Db.Pool.get_stats]. All of them belong together: the total is what is idle, lent,
- * opening and busy, and the requests are those that got a connection, timed out, were cancelled,
+ * opening, busy and dedicated, and the requests are those that got a connection, timed out, were cancelled,
  * failed, were refused, or still wait.
  *
  * Since: 1.0
@@ -68,7 +68,8 @@ db_pool_stats_get_total (const DbPoolStats *self)
 {
   g_return_val_if_fail (self != NULL, 0);
 
-  return self->idle + self->lent + self->opening + self->checking + self->resetting + self->closing;
+  return self->idle + self->lent + self->opening + self->checking + self->resetting +
+         self->closing + self->dedicated;
 }
 
 /**
@@ -141,6 +142,25 @@ db_pool_stats_get_busy (const DbPoolStats *self)
   g_return_val_if_fail (self != NULL, 0);
 
   return self->checking + self->resetting + self->closing;
+}
+
+/**
+ * db_pool_stats_get_dedicated:
+ * @self: statistics
+ *
+ * Gets how many sessions were opened for somebody who keeps them, with
+ * [method@Db.ConnectionManager.open_session] of the pool.
+ *
+ * Returns: a number
+ *
+ * Since: 1.0
+ */
+guint
+db_pool_stats_get_dedicated (const DbPoolStats *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->dedicated;
 }
 
 /**
@@ -322,6 +342,101 @@ db_pool_stats_get_create_failed (const DbPoolStats *self)
   g_return_val_if_fail (self != NULL, 0);
 
   return self->create_failed;
+}
+
+/**
+ * db_pool_stats_get_detached:
+ * @self: statistics
+ *
+ * Gets how many connections were taken out of the pool with [method@Db.Connection.detach].
+ *
+ * Returns: a number
+ *
+ * Since: 1.0
+ */
+guint64
+db_pool_stats_get_detached (const DbPoolStats *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->detached;
+}
+
+/**
+ * db_pool_stats_get_finalized:
+ * @self: statistics
+ *
+ * Gets how many loans ended because the last reference to their connection was dropped, and not by
+ * [method@Db.Connection.release].
+ *
+ * In C and Python that is as good as a release. In languages whose garbage collector takes its time
+ * it means that sessions were out for longer than anybody needed them.
+ *
+ * Returns: a number
+ *
+ * Since: 1.0
+ */
+guint64
+db_pool_stats_get_finalized (const DbPoolStats *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->finalized;
+}
+
+/**
+ * db_pool_stats_get_leaks:
+ * @self: statistics
+ *
+ * Gets how many loans were out for longer than `leak-threshold`.
+ *
+ * Returns: a number
+ *
+ * Since: 1.0
+ */
+guint64
+db_pool_stats_get_leaks (const DbPoolStats *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->leaks;
+}
+
+/**
+ * db_pool_stats_get_deadlocks:
+ * @self: statistics
+ *
+ * Gets how often every session was lent to threads that themselves waited for this pool.
+ *
+ * Returns: a number
+ *
+ * Since: 1.0
+ */
+guint64
+db_pool_stats_get_deadlocks (const DbPoolStats *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->deadlocks;
+}
+
+/**
+ * db_pool_stats_get_events_dropped:
+ * @self: statistics
+ *
+ * Gets how many signals of the pool were dropped, because the main context in which they are emitted
+ * did not run for too long.
+ *
+ * Returns: a number
+ *
+ * Since: 1.0
+ */
+guint64
+db_pool_stats_get_events_dropped (const DbPoolStats *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->events_dropped;
 }
 
 /**

@@ -26,6 +26,8 @@ guint db_pool_stats_get_opening (const DbPoolStats *self);
 DB_AVAILABLE_IN_1_0
 guint db_pool_stats_get_busy (const DbPoolStats *self);
 DB_AVAILABLE_IN_1_0
+guint db_pool_stats_get_dedicated (const DbPoolStats *self);
+DB_AVAILABLE_IN_1_0
 guint db_pool_stats_get_waiting (const DbPoolStats *self);
 DB_AVAILABLE_IN_1_0
 guint64 db_pool_stats_get_requests (const DbPoolStats *self);
@@ -47,6 +49,16 @@ DB_AVAILABLE_IN_1_0
 guint64 db_pool_stats_get_create_failed (const DbPoolStats *self);
 DB_AVAILABLE_IN_1_0
 guint64 db_pool_stats_get_dropped (const DbPoolStats *self, DbDropReason reason);
+DB_AVAILABLE_IN_1_0
+guint64 db_pool_stats_get_detached (const DbPoolStats *self);
+DB_AVAILABLE_IN_1_0
+guint64 db_pool_stats_get_finalized (const DbPoolStats *self);
+DB_AVAILABLE_IN_1_0
+guint64 db_pool_stats_get_leaks (const DbPoolStats *self);
+DB_AVAILABLE_IN_1_0
+guint64 db_pool_stats_get_deadlocks (const DbPoolStats *self);
+DB_AVAILABLE_IN_1_0
+guint64 db_pool_stats_get_events_dropped (const DbPoolStats *self);
 DB_AVAILABLE_IN_1_0
 gint64 db_pool_stats_get_wait_time (const DbPoolStats *self);
 DB_AVAILABLE_IN_1_0

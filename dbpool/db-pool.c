@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* The GObject surface of a pool: properties and public calls, no algorithm. The engine does the
- * work, and outlives the pool while sessions are lent or being closed. */
+/* The GObject surface of a pool: properties, and borrowing from it; no algorithm. The engine does
+ * the work, and outlives the pool while sessions are lent or being closed. */
 
 #include "config.h"
 
+#include "db-connection-list-private.h"
 #include "db-connection-private.h"
 #include "db-error.h"
-#include "db-params.h"
 #include "db-pool-config-private.h"
-#include "db-pool-engine-private.h"
-#include "db-pool.h"
-#include "db-statement-plan-private.h"
+#include "db-pool-private.h"
 
 /**
  * DbPool:
@@ -34,28 +32,29 @@
  * After a `fork()`, the pool belongs to the parent: in the child every call fails with
  * `DB_ERROR_FORKED`.
  *
+ * A pool is itself a [iface@Db.ConnectionManager]. [method@Db.ConnectionManager.open_session] of it
+ * waits for room below `max-connections` and opens a session that the pool does not lend, for a
+ * long job or a listener; [method@Db.ConnectionManager.close_session] gives the room back. And a
+ * pool that is made with another pool as its manager is a quota: it never takes more than its own
+ * maximum of what the other one may have, and gives back what it does not use by its idle timeout.
+ *
  * Since: 1.0
  */
-struct _DbPool
-{
-  GObject parent_instance;
-
-  /* read-only after construction */
-  DbConnectionManager *manager;
-  DbPoolConfig *config;
-  DbEngine *engine;
-};
-
 typedef enum
 {
   PROP_MANAGER = 1,
   PROP_CONFIG,
   PROP_NAME,
+  PROP_CONNECTIONS,
 } DbPoolProperty;
 
-static GParamSpec *properties[PROP_NAME + 1];
+static GParamSpec *properties[PROP_CONNECTIONS + 1];
 
-G_DEFINE_FINAL_TYPE (DbPool, db_pool, G_TYPE_OBJECT)
+G_DEFINE_FINAL_TYPE_WITH_CODE (DbPool,
+                               db_pool,
+                               G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (DB_TYPE_CONNECTION_MANAGER,
+                                                      db_pool_manager_iface_init))
 
 static char *
 choose_name (DbPoolConfig *config)
@@ -81,16 +80,18 @@ db_pool_constructed (GObject *object)
 {
   DbPool *self = DB_POOL (object);
   DbPoolConfig *given = self->config;
+  DbConnectionManager *manager = self->first_manager;
   g_autofree char *name = NULL;
 
   G_OBJECT_CLASS (db_pool_parent_class)->constructed (object);
 
   self->config = given != NULL ? db_pool_config_copy (given) : db_pool_config_new ();
   g_clear_object (&given);
-  if (self->manager != NULL)
-    db_connection_manager_suggest_config (self->manager, self->config);
+  if (manager != NULL)
+    db_connection_manager_suggest_config (manager, self->config);
   name = choose_name (self->config);
-  self->engine = db_engine_new (self->manager, self->config, name);
+  self->engine = db_engine_new (manager, self->config, name, self);
+  g_clear_object (&self->first_manager);
   g_signal_connect_data (self->config, "notify", G_CALLBACK (config_changed_cb),
                          db_engine_ref (self->engine),
                          (GClosureNotify) (void (*) (void)) db_engine_unref, 0);
@@ -102,6 +103,8 @@ db_pool_dispose (GObject *object)
   DbPool *self = DB_POOL (object);
 
   g_signal_handlers_disconnect_by_func (self->config, config_changed_cb, self->engine);
+  if (!db_engine_is_forked (self->engine))
+    db_pool_home_forget_pool (self->engine->home);
   db_engine_shut_down (self->engine);
   G_OBJECT_CLASS (db_pool_parent_class)->dispose (object);
 }
@@ -111,8 +114,8 @@ db_pool_finalize (GObject *object)
 {
   DbPool *self = DB_POOL (object);
 
+  g_weak_ref_clear (&self->connections);
   g_clear_pointer (&self->engine, db_engine_unref);
-  g_clear_object (&self->manager);
   g_clear_object (&self->config);
   G_OBJECT_CLASS (db_pool_parent_class)->finalize (object);
 }
@@ -125,13 +128,16 @@ db_pool_get_property (GObject *object, guint property_id, GValue *value, GParamS
   switch ((DbPoolProperty) property_id)
     {
     case PROP_MANAGER:
-      g_value_set_object (value, self->manager);
+      g_value_set_object (value, db_pool_get_manager (self));
       break;
     case PROP_CONFIG:
       g_value_set_object (value, self->config);
       break;
     case PROP_NAME:
       g_value_set_string (value, db_pool_get_name (self));
+      break;
+    case PROP_CONNECTIONS:
+      g_value_take_object (value, db_pool_get_connections (self));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
@@ -146,12 +152,13 @@ db_pool_set_property (GObject *object, guint property_id, const GValue *value, G
   switch ((DbPoolProperty) property_id)
     {
     case PROP_MANAGER:
-      self->manager = g_value_dup_object (value);
+      self->first_manager = g_value_dup_object (value);
       break;
     case PROP_CONFIG:
       self->config = g_value_dup_object (value);
       break;
     case PROP_NAME:
+    case PROP_CONNECTIONS:
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
     }
@@ -172,7 +179,8 @@ db_pool_class_init (DbPoolClass *klass)
   /**
    * DbPool:manager:
    *
-   * The manager that opens the sessions.
+   * The manager that opens the sessions; after [method@Db.Pool.reconfigure] the new one, which is
+   * not notified.
    *
    * Since: 1.0
    */
@@ -200,12 +208,25 @@ db_pool_class_init (DbPoolClass *klass)
   properties[PROP_NAME] =
     g_param_spec_string ("name", NULL, NULL, NULL, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
 
+  /**
+   * DbPool:connections: (getter get_connections)
+   *
+   * The sessions of the pool, for a table in a user interface: a list of
+   * [class@Db.ConnectionInfo].
+   *
+   * Since: 1.0
+   */
+  properties[PROP_CONNECTIONS] = g_param_spec_object ("connections", NULL, NULL, G_TYPE_LIST_MODEL,
+                                                      G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
   g_object_class_install_properties (object_class, G_N_ELEMENTS (properties), properties);
+  db_pool_signals_install (object_class);
 }
 
 static void
 db_pool_init (DbPool *self)
 {
+  g_weak_ref_init (&self->connections, NULL);
 }
 
 /**
@@ -248,7 +269,7 @@ db_pool_get_manager (DbPool *self)
 {
   g_return_val_if_fail (DB_IS_POOL (self), NULL);
 
-  return self->manager;
+  return db_engine_get_manager (self->engine);
 }
 
 /**
@@ -324,6 +345,134 @@ db_pool_get_stats (DbPool *self)
 }
 
 /**
+ * db_pool_get_connections:
+ * @self: a pool
+ *
+ * Gets the sessions of the pool as a list of [class@Db.ConnectionInfo], for a table in a user
+ * interface.
+ *
+ * The list follows the pool, in the main context that was thread-default where the pool was made
+ * and at most a hundred times a second, as long as somebody holds it; nobody else pays for it. Use
+ * it in that context. Does not block.
+ *
+ * Returns: (transfer full): a list model
+ *
+ * Since: 1.0
+ */
+GListModel *
+db_pool_get_connections (DbPool *self)
+{
+  g_return_val_if_fail (DB_IS_POOL (self), NULL);
+
+  return G_LIST_MODEL (db_connection_list_get (&self->connections, self->engine));
+}
+
+/**
+ * db_pool_dup_open_error:
+ * @self: a pool
+ *
+ * Gets the error of the last attempt to open a session. Does not block.
+ *
+ * Returns: (transfer full) (nullable): an error, or %NULL if the last attempt succeeded or there
+ * was none
+ *
+ * Since: 1.0
+ */
+GError *
+db_pool_dup_open_error (DbPool *self)
+{
+  gboolean permanent;
+
+  g_return_val_if_fail (DB_IS_POOL (self), NULL);
+
+  return db_pool_core_dup_open_error (self->engine->core, &permanent);
+}
+
+/**
+ * db_pool_dump:
+ * @self: a pool
+ *
+ * Describes the pool for people: its settings and numbers, who waits, and each session with its
+ * borrower and its last statement, without any value or secret.
+ *
+ * May be called from any thread, and never waits for a database or for another caller.
+ *
+ * Returns: (transfer full): some lines of text
+ *
+ * Since: 1.0
+ */
+char *
+db_pool_dump (DbPool *self)
+{
+  g_return_val_if_fail (DB_IS_POOL (self), NULL);
+
+  return db_engine_dump (self->engine);
+}
+
+/* Borrowing. */
+
+#define NO_TAG ((DbTag){NULL, TRUE})
+
+static DbConnection *
+acquire (DbPool *self,
+         DbAcquireFlags flags,
+         gint64 timeout,
+         DbTag tag,
+         GCancellable *cancellable,
+         GError **error)
+{
+  DbLease *lease;
+  guint64 loan = 0;
+
+  g_return_val_if_fail (DB_IS_POOL (self), NULL);
+  g_return_val_if_fail (timeout >= -1, NULL);
+
+  lease = db_engine_acquire (self->engine, flags, timeout, tag, cancellable, &loan, error);
+  return lease != NULL ? db_connection_new (lease, loan) : NULL;
+}
+
+/* In the context of the caller. */
+static void
+acquired_cb (DbLease *lease, guint64 loan, GError *error, gpointer data)
+{
+  g_autoptr (GTask) task = data;
+
+  if (lease != NULL)
+    g_task_return_pointer (task, db_connection_new (lease, loan), g_object_unref);
+  else
+    g_task_return_error (task, error);
+}
+
+static void
+acquire_async (DbPool *self,
+               DbAcquireFlags flags,
+               gint64 timeout,
+               DbTag tag,
+               GCancellable *cancellable,
+               GAsyncReadyCallback callback,
+               gpointer user_data)
+{
+  GTask *task;
+
+  g_return_if_fail (DB_IS_POOL (self));
+  g_return_if_fail (timeout >= -1);
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, acquire_async);
+  g_task_set_name (task, "[dbpool] acquire");
+  if (db_engine_is_forked (self->engine))
+    {
+      GError *error = NULL;
+
+      db_engine_set_forked_error (self->engine, &error);
+      g_task_return_error (task, error);
+      g_object_unref (task);
+      return;
+    }
+  db_engine_acquire_async (self->engine, flags, timeout, tag, cancellable, acquired_cb, task);
+}
+
+/**
  * db_pool_acquire:
  * @self: a pool
  * @cancellable: (nullable): a cancellable
@@ -344,7 +493,26 @@ db_pool_get_stats (DbPool *self)
 DbConnection *
 db_pool_acquire (DbPool *self, GCancellable *cancellable, GError **error)
 {
-  return db_pool_acquire_full (self, DB_ACQUIRE_NONE, -1, NULL, cancellable, error);
+  return acquire (self, DB_ACQUIRE_NONE, -1, NO_TAG, cancellable, error);
+}
+
+/**
+ * db_pool_acquire_at: (skip)
+ * @self: a pool
+ * @place: (nullable): a static text, which becomes the tag of the loan
+ * @cancellable: (nullable): a cancellable
+ * @error: return location for an error
+ *
+ * What `db_pool_acquire()` is in C, where a macro gives the place in the source.
+ *
+ * Returns: (transfer full): a connection
+ *
+ * Since: 1.0
+ */
+DbConnection *
+db_pool_acquire_at (DbPool *self, const char *place, GCancellable *cancellable, GError **error)
+{
+  return acquire (self, DB_ACQUIRE_NONE, -1, (DbTag){place, TRUE}, cancellable, error);
 }
 
 /**
@@ -367,7 +535,30 @@ db_pool_acquire_async (DbPool *self,
                        GAsyncReadyCallback callback,
                        gpointer user_data)
 {
-  db_pool_acquire_full_async (self, DB_ACQUIRE_NONE, -1, NULL, cancellable, callback, user_data);
+  acquire_async (self, DB_ACQUIRE_NONE, -1, NO_TAG, cancellable, callback, user_data);
+}
+
+/**
+ * db_pool_acquire_at_async: (skip)
+ * @self: a pool
+ * @place: (nullable): a static text, which becomes the tag of the loan
+ * @cancellable: (nullable): a cancellable
+ * @callback: (scope async): called in the thread-default context of the caller
+ * @user_data: data for @callback
+ *
+ * What `db_pool_acquire_async()` is in C, where a macro gives the place in the source. It ends with
+ * [method@Db.Pool.acquire_finish].
+ *
+ * Since: 1.0
+ */
+void
+db_pool_acquire_at_async (DbPool *self,
+                          const char *place,
+                          GCancellable *cancellable,
+                          GAsyncReadyCallback callback,
+                          gpointer user_data)
+{
+  acquire_async (self, DB_ACQUIRE_NONE, -1, (DbTag){place, TRUE}, cancellable, callback, user_data);
 }
 
 /**
@@ -394,7 +585,7 @@ db_pool_acquire_finish (DbPool *self, GAsyncResult *result, GError **error)
  * @flags: how to borrow
  * @timeout: the time to wait at most, in microseconds; -1 for `connection-timeout`, 0 to take only
  * what is idle, %G_MAXINT64 to wait for ever
- * @tag: (nullable): who borrows, for error texts
+ * @tag: (nullable): who borrows, for errors, [method@Db.Pool.dump] and the list of connections
  * @cancellable: (nullable): a cancellable
  * @error: return location for an error
  *
@@ -414,26 +605,7 @@ db_pool_acquire_full (DbPool *self,
                       GCancellable *cancellable,
                       GError **error)
 {
-  DbLease *lease;
-  guint64 loan = 0;
-
-  g_return_val_if_fail (DB_IS_POOL (self), NULL);
-  g_return_val_if_fail (timeout >= -1, NULL);
-
-  lease = db_engine_acquire (self->engine, flags, timeout, tag, cancellable, &loan, error);
-  return lease != NULL ? db_connection_new (lease, loan) : NULL;
-}
-
-/* In the context of the caller. */
-static void
-acquired_cb (DbLease *lease, guint64 loan, GError *error, gpointer data)
-{
-  g_autoptr (GTask) task = data;
-
-  if (lease != NULL)
-    g_task_return_pointer (task, db_connection_new (lease, loan), g_object_unref);
-  else
-    g_task_return_error (task, error);
+  return acquire (self, flags, timeout, (DbTag){tag, FALSE}, cancellable, error);
 }
 
 /**
@@ -442,7 +614,7 @@ acquired_cb (DbLease *lease, guint64 loan, GError *error, gpointer data)
  * @flags: how to borrow
  * @timeout: the time to wait at most, in microseconds; -1 for `connection-timeout`, 0 to take only
  * what is idle, %G_MAXINT64 to wait for ever
- * @tag: (nullable): who borrows, for error texts
+ * @tag: (nullable): who borrows, for errors, [method@Db.Pool.dump] and the list of connections
  * @cancellable: (nullable): a cancellable
  * @callback: (scope async): called in the thread-default context of the caller
  * @user_data: data for @callback
@@ -463,24 +635,7 @@ db_pool_acquire_full_async (DbPool *self,
                             GAsyncReadyCallback callback,
                             gpointer user_data)
 {
-  GTask *task;
-
-  g_return_if_fail (DB_IS_POOL (self));
-  g_return_if_fail (timeout >= -1);
-
-  task = g_task_new (self, cancellable, callback, user_data);
-  g_task_set_source_tag (task, db_pool_acquire_full_async);
-  g_task_set_name (task, "[dbpool] acquire");
-  if (db_engine_is_forked (self->engine))
-    {
-      GError *error = NULL;
-
-      db_engine_set_forked_error (self->engine, &error);
-      g_task_return_error (task, error);
-      g_object_unref (task);
-      return;
-    }
-  db_engine_acquire_async (self->engine, flags, timeout, tag, cancellable, acquired_cb, task);
+  acquire_async (self, flags, timeout, (DbTag){tag, FALSE}, cancellable, callback, user_data);
 }
 
 /**
@@ -500,7 +655,7 @@ db_pool_acquire_full_finish (DbPool *self, GAsyncResult *result, GError **error)
 {
   g_return_val_if_fail (DB_IS_POOL (self), NULL);
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
-  g_return_val_if_fail (g_async_result_is_tagged (result, db_pool_acquire_full_async), NULL);
+  g_return_val_if_fail (g_async_result_is_tagged (result, acquire_async), NULL);
 
   return g_task_propagate_pointer (G_TASK (result), error);
 }
@@ -522,344 +677,49 @@ db_pool_acquire_full_finish (DbPool *self, GAsyncResult *result, GError **error)
 DbConnection *
 db_pool_try_acquire (DbPool *self, GError **error)
 {
-  return db_pool_acquire_full (self, DB_ACQUIRE_NONE, 0, NULL, NULL, error);
-}
-
-/* One-shot statements: a loan without a handle. */
-
-static DbResult *
-run_one_shot (DbPool *self,
-              const char *sql,
-              GVariant *params,
-              DbStatementFlags flags,
-              GCancellable *cancellable,
-              GError **error)
-{
-  g_autoptr (DbParams) converted = NULL;
-  DbStatementPlan plan = {sql, NULL, flags, 0};
-  DbLease *lease;
-  DbResult *result;
-
-  if (params != NULL)
-    {
-      converted = db_params_new_from_variant (params, error);
-      if (converted == NULL)
-        return NULL;
-    }
-  plan.params = converted;
-  lease = db_engine_acquire_one_shot (self->engine, cancellable, error);
-  if (lease == NULL)
-    return NULL;
-  result = db_session_run (lease->session, &plan, cancellable, error);
-  db_lease_end_one_shot (lease);
-  return result;
+  return acquire (self, DB_ACQUIRE_NONE, 0, NO_TAG, NULL, error);
 }
 
 /**
- * db_pool_query:
+ * db_pool_try_acquire_at: (skip)
  * @self: a pool
- * @sql: one statement
- * @params: (nullable): a tuple with a value for each parameter; consumed if floating
- * @cancellable: (nullable): a cancellable
+ * @place: (nullable): a static text, which becomes the tag of the loan
  * @error: return location for an error
  *
- * Borrows a connection, runs one statement on it and gives it back.
+ * What `db_pool_try_acquire()` is in C, where a macro gives the place in the source.
  *
- * Blocks. Fails as [method@Db.Pool.acquire] and [method@Db.Connection.query] do.
- *
- * Returns: (transfer full): the result
+ * Returns: (transfer full): a connection
  *
  * Since: 1.0
  */
-DbResult *
-db_pool_query (DbPool *self,
-               const char *sql,
-               GVariant *params,
-               GCancellable *cancellable,
-               GError **error)
+DbConnection *
+db_pool_try_acquire_at (DbPool *self, const char *place, GError **error)
 {
-  g_return_val_if_fail (DB_IS_POOL (self), NULL);
-  g_return_val_if_fail (sql != NULL, NULL);
-
-  return run_one_shot (self, sql, params, DB_STATEMENT_NONE, cancellable, error);
+  return acquire (self, DB_ACQUIRE_NONE, 0, (DbTag){place, TRUE}, NULL, error);
 }
 
-static void
-one_shot_queried_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+/**
+ * db_pool_give_back: (skip)
+ * @self: a pool
+ * @connection: (transfer full): a connection that was borrowed from @self
+ *
+ * Gives a connection back, together with the reference to it. In C that is the end of a loan at its
+ * cheapest: who has other references to @connection calls [method@Db.Connection.release].
+ *
+ * Does not block. A connection of another pool goes back to that one, with a warning.
+ *
+ * Since: 1.0
+ */
+void
+db_pool_give_back (DbPool *self, DbConnection *connection)
 {
-  g_autoptr (GTask) task = user_data;
-  DbConnection *connection = DB_CONNECTION (source);
-  GError *error = NULL;
-  DbResult *rows = db_connection_query_finish (connection, result, &error);
+  g_return_if_fail (DB_IS_POOL (self));
+  g_return_if_fail (DB_IS_CONNECTION (connection));
 
+  if (db_connection_get_lease (connection)->engine != self->engine)
+    g_warning ("pool %s: db_pool_give_back() of a connection of pool %s, where it goes",
+               db_pool_get_name (self),
+               db_engine_get_name (db_connection_get_lease (connection)->engine));
   db_connection_release (connection);
-  if (rows != NULL)
-    g_task_return_pointer (task, rows, g_object_unref);
-  else
-    g_task_return_error (task, error);
-}
-
-static void
-one_shot_acquired_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  GTask *task = user_data;
-  DbStatementPlan *plan = g_task_get_task_data (task);
-  GError *error = NULL;
-  g_autoptr (DbConnection) connection = db_pool_acquire_finish (DB_POOL (source), result, &error);
-
-  if (connection == NULL)
-    {
-      g_task_return_error (task, error);
-      g_object_unref (task);
-      return;
-    }
-  db_connection_query_params_async (connection, plan->sql, plan->params,
-                                    g_task_get_cancellable (task), one_shot_queried_cb, task);
-}
-
-/**
- * db_pool_query_async:
- * @self: a pool
- * @sql: one statement
- * @params: (nullable): a tuple with a value for each parameter; consumed if floating
- * @cancellable: (nullable): a cancellable
- * @callback: (scope async): called in the thread-default context of the caller
- * @user_data: data for @callback
- *
- * The asynchronous form of [method@Db.Pool.query].
- *
- * Since: 1.0
- */
-void
-db_pool_query_async (DbPool *self,
-                     const char *sql,
-                     GVariant *params,
-                     GCancellable *cancellable,
-                     GAsyncReadyCallback callback,
-                     gpointer user_data)
-{
-  g_autoptr (DbParams) converted = NULL;
-  GError *error = NULL;
-  GTask *task;
-
-  g_return_if_fail (DB_IS_POOL (self));
-  g_return_if_fail (sql != NULL);
-
-  task = g_task_new (self, cancellable, callback, user_data);
-  g_task_set_source_tag (task, db_pool_query_async);
-  g_task_set_name (task, "[dbpool] one-shot query");
-  g_task_set_check_cancellable (task, FALSE);
-  if (params != NULL)
-    converted = db_params_new_from_variant (params, &error);
-  if (error != NULL)
-    {
-      g_task_return_error (task, error);
-      g_object_unref (task);
-      return;
-    }
-  g_task_set_task_data (task, db_statement_plan_new (sql, converted, DB_STATEMENT_NONE),
-                        (GDestroyNotify) db_statement_plan_free);
-  db_pool_acquire_async (self, cancellable, one_shot_acquired_cb, task);
-}
-
-/**
- * db_pool_query_finish:
- * @self: a pool
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Finishes [method@Db.Pool.query_async].
- *
- * Returns: (transfer full): the result
- *
- * Since: 1.0
- */
-DbResult *
-db_pool_query_finish (DbPool *self, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (DB_IS_POOL (self), NULL);
-  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
-  g_return_val_if_fail (g_async_result_is_tagged (result, db_pool_query_async), NULL);
-
-  return g_task_propagate_pointer (G_TASK (result), error);
-}
-
-static gint64
-count_rows (DbResult *result)
-{
-  return result != NULL ? MAX (db_result_get_rows_affected (result), 0) : -1;
-}
-
-/**
- * db_pool_execute:
- * @self: a pool
- * @sql: one statement
- * @params: (nullable): a tuple with a value for each parameter; consumed if floating
- * @cancellable: (nullable): a cancellable
- * @error: return location for an error
- *
- * Borrows a connection, runs one statement on it for its effect and gives it back. Blocks.
- *
- * Returns: how many rows it changed (0 for a statement that changes none), or -1 with @error set
- *
- * Since: 1.0
- */
-gint64
-db_pool_execute (DbPool *self,
-                 const char *sql,
-                 GVariant *params,
-                 GCancellable *cancellable,
-                 GError **error)
-{
-  g_autoptr (DbResult) result = NULL;
-
-  g_return_val_if_fail (DB_IS_POOL (self), -1);
-  g_return_val_if_fail (sql != NULL, -1);
-
-  result = run_one_shot (self, sql, params, DB_STATEMENT_NO_ROWS, cancellable, error);
-  return count_rows (result);
-}
-
-/**
- * db_pool_execute_async:
- * @self: a pool
- * @sql: one statement
- * @params: (nullable): a tuple with a value for each parameter; consumed if floating
- * @cancellable: (nullable): a cancellable
- * @callback: (scope async): called in the thread-default context of the caller
- * @user_data: data for @callback
- *
- * The asynchronous form of [method@Db.Pool.execute].
- *
- * Since: 1.0
- */
-void
-db_pool_execute_async (DbPool *self,
-                       const char *sql,
-                       GVariant *params,
-                       GCancellable *cancellable,
-                       GAsyncReadyCallback callback,
-                       gpointer user_data)
-{
-  db_pool_query_async (self, sql, params, cancellable, callback, user_data);
-}
-
-/**
- * db_pool_execute_finish:
- * @self: a pool
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Finishes [method@Db.Pool.execute_async].
- *
- * Returns: how many rows it changed, or -1 with @error set
- *
- * Since: 1.0
- */
-gint64
-db_pool_execute_finish (DbPool *self, GAsyncResult *result, GError **error)
-{
-  g_autoptr (DbResult) rows = db_pool_query_finish (self, result, error);
-
-  return count_rows (rows);
-}
-
-/* Closing. */
-
-/**
- * db_pool_close:
- * @self: a pool
- * @timeout: how long connections that are out may take to come back, in microseconds; %G_MAXINT64
- * for ever
- * @cancellable: (nullable): a cancellable
- * @error: return location for an error
- *
- * Closes the pool: from now on nobody can acquire, and who waits fails with `DB_ERROR_CLOSED`.
- *
- * Blocks until all sessions are closed. When @timeout has passed, the queries of connections that
- * are still out are cancelled and those connections become inert, and it fails with
- * `DB_ERROR_TIMEOUT`, which names who held them; the pool is closed all the same. Closing again
- * waits for what is still under way.
- *
- * Returns: %TRUE if every connection came back in time
- *
- * Since: 1.0
- */
-gboolean
-db_pool_close (DbPool *self, gint64 timeout, GCancellable *cancellable, GError **error)
-{
-  g_return_val_if_fail (DB_IS_POOL (self), FALSE);
-  g_return_val_if_fail (timeout >= 0, FALSE);
-
-  return db_engine_close (self->engine, timeout, cancellable, error);
-}
-
-/* Runs on a thread of dbpool's. */
-static void
-close_in_job (gpointer data)
-{
-  g_autoptr (GTask) task = data;
-  DbPool *self = g_task_get_source_object (task);
-  gint64 *timeout = g_task_get_task_data (task);
-  GError *error = NULL;
-
-  if (db_engine_close (self->engine, *timeout, g_task_get_cancellable (task), &error))
-    g_task_return_boolean (task, TRUE);
-  else
-    g_task_return_error (task, error);
-}
-
-/**
- * db_pool_close_async:
- * @self: a pool
- * @timeout: how long connections that are out may take to come back, in microseconds; %G_MAXINT64
- * for ever
- * @cancellable: (nullable): a cancellable
- * @callback: (scope async): called in the thread-default context of the caller
- * @user_data: data for @callback
- *
- * The asynchronous form of [method@Db.Pool.close]. The pool is closed when this returns.
- *
- * Since: 1.0
- */
-void
-db_pool_close_async (DbPool *self,
-                     gint64 timeout,
-                     GCancellable *cancellable,
-                     GAsyncReadyCallback callback,
-                     gpointer user_data)
-{
-  GTask *task;
-
-  g_return_if_fail (DB_IS_POOL (self));
-  g_return_if_fail (timeout >= 0);
-
-  task = g_task_new (self, cancellable, callback, user_data);
-  g_task_set_source_tag (task, db_pool_close_async);
-  g_task_set_name (task, "[dbpool] close");
-  g_task_set_task_data (task, g_memdup2 (&timeout, sizeof timeout), g_free);
-  db_engine_shut_down (self->engine);
-  db_worker_run (close_in_job, task);
-}
-
-/**
- * db_pool_close_finish:
- * @self: a pool
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Finishes [method@Db.Pool.close_async].
- *
- * Returns: %TRUE if every connection came back in time
- *
- * Since: 1.0
- */
-gboolean
-db_pool_close_finish (DbPool *self, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (DB_IS_POOL (self), FALSE);
-  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-  g_return_val_if_fail (g_async_result_is_tagged (result, db_pool_close_async), FALSE);
-
-  return g_task_propagate_boolean (G_TASK (result), error);
+  g_object_unref (connection);
 }

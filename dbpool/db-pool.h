@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include "db-connection-info.h"
 #include "db-connection-manager.h"
 #include "db-connection.h"
 #include "db-pool-config.h"
@@ -28,6 +29,12 @@ DB_AVAILABLE_IN_1_0
 gboolean db_pool_is_closed (DbPool *self);
 DB_AVAILABLE_IN_1_0
 DbPoolStats *db_pool_get_stats (DbPool *self);
+DB_AVAILABLE_IN_1_0
+GListModel *db_pool_get_connections (DbPool *self);
+DB_AVAILABLE_IN_1_0
+GError *db_pool_dup_open_error (DbPool *self);
+DB_AVAILABLE_IN_1_0
+char *db_pool_dump (DbPool *self);
 
 DB_AVAILABLE_IN_1_0
 DbConnection *db_pool_acquire (DbPool *self, GCancellable *cancellable, GError **error);
@@ -59,6 +66,30 @@ DbConnection *db_pool_acquire_full_finish (DbPool *self, GAsyncResult *result, G
 
 DB_AVAILABLE_IN_1_0
 DbConnection *db_pool_try_acquire (DbPool *self, GError **error);
+DB_AVAILABLE_IN_1_0
+void db_pool_give_back (DbPool *self, DbConnection *connection);
+
+/* What C programs call when they acquire without a tag: the place in the source becomes the tag,
+ * which costs nothing. It must be static. */
+DB_AVAILABLE_IN_1_0
+DbConnection *
+db_pool_acquire_at (DbPool *self, const char *place, GCancellable *cancellable, GError **error);
+DB_AVAILABLE_IN_1_0
+void db_pool_acquire_at_async (DbPool *self,
+                               const char *place,
+                               GCancellable *cancellable,
+                               GAsyncReadyCallback callback,
+                               gpointer user_data);
+DB_AVAILABLE_IN_1_0
+DbConnection *db_pool_try_acquire_at (DbPool *self, const char *place, GError **error);
+
+#ifndef __GI_SCANNER__
+#define db_pool_acquire(self, cancellable, error)                                                  \
+  db_pool_acquire_at ((self), G_STRLOC, (cancellable), (error))
+#define db_pool_acquire_async(self, cancellable, callback, user_data)                              \
+  db_pool_acquire_at_async ((self), G_STRLOC, (cancellable), (callback), (user_data))
+#define db_pool_try_acquire(self, error) db_pool_try_acquire_at ((self), G_STRLOC, (error))
+#endif
 
 DB_AVAILABLE_IN_1_0
 DbResult *db_pool_query (DbPool *self,
@@ -90,6 +121,51 @@ void db_pool_execute_async (DbPool *self,
                             gpointer user_data);
 DB_AVAILABLE_IN_1_0
 gint64 db_pool_execute_finish (DbPool *self, GAsyncResult *result, GError **error);
+
+DB_AVAILABLE_IN_1_0
+void db_pool_set_hook (DbPool *self,
+                       DbHook hook,
+                       DbHookFunc func,
+                       gpointer user_data,
+                       GDestroyNotify destroy);
+
+DB_AVAILABLE_IN_1_0
+guint db_pool_warm_up (DbPool *self, guint n, GCancellable *cancellable, GError **error);
+DB_AVAILABLE_IN_1_0
+void db_pool_warm_up_async (DbPool *self,
+                            guint n,
+                            GCancellable *cancellable,
+                            GAsyncReadyCallback callback,
+                            gpointer user_data);
+DB_AVAILABLE_IN_1_0
+guint db_pool_warm_up_finish (DbPool *self, GAsyncResult *result, GError **error);
+
+DB_AVAILABLE_IN_1_0
+void db_pool_resize (DbPool *self, guint min, guint max);
+DB_AVAILABLE_IN_1_0
+void db_pool_evict_idle (DbPool *self);
+DB_AVAILABLE_IN_1_0
+void db_pool_evict_all (DbPool *self);
+DB_AVAILABLE_IN_1_0
+void db_pool_suspend (DbPool *self);
+DB_AVAILABLE_IN_1_0
+void db_pool_resume (DbPool *self);
+DB_AVAILABLE_IN_1_0
+gboolean db_pool_is_suspended (DbPool *self);
+
+DB_AVAILABLE_IN_1_0
+gboolean db_pool_reconfigure (DbPool *self,
+                              DbConnectionManager *manager,
+                              GCancellable *cancellable,
+                              GError **error);
+DB_AVAILABLE_IN_1_0
+void db_pool_reconfigure_async (DbPool *self,
+                                DbConnectionManager *manager,
+                                GCancellable *cancellable,
+                                GAsyncReadyCallback callback,
+                                gpointer user_data);
+DB_AVAILABLE_IN_1_0
+gboolean db_pool_reconfigure_finish (DbPool *self, GAsyncResult *result, GError **error);
 
 DB_AVAILABLE_IN_1_0
 gboolean db_pool_close (DbPool *self, gint64 timeout, GCancellable *cancellable, GError **error);

@@ -3,8 +3,8 @@
 
 /* The abstract session: dispatch to the backend's vtable, and what a backend may leave out. A
  * session is owned by its pool for its whole life and used by one thread at a time (whoever
- * borrowed it), so nothing here locks; only cancel may come from elsewhere, and is the backend's to
- * make safe. */
+ * borrowed it), so nothing here locks; only cancel and describe may come from elsewhere, and are
+ * the backend's to make safe. */
 
 #include "config.h"
 
@@ -23,8 +23,8 @@
  * lent to applications as a [class@Db.Connection]. Only authors of managers meet it: they subclass
  * it and implement [vfunc@Db.Session.run]; everything else has a default.
  *
- * A session is used by one thread at a time. Only [method@Db.Session.cancel] may be called from any
- * thread.
+ * A session is used by one thread at a time. Only [method@Db.Session.cancel] and
+ * [method@Db.Session.describe] may be called from any thread.
  *
  * Since: 1.0
  */
@@ -328,6 +328,30 @@ db_session_set_read_only (DbSession *self, gboolean read_only)
   if (DB_SESSION_GET_CLASS (self)->set_read_only == NULL)
     return FALSE;
   return DB_SESSION_GET_CLASS (self)->set_read_only (self, read_only);
+}
+
+/**
+ * db_session_describe:
+ * @self: a session
+ *
+ * Says what the session is and does at this moment, in a few words for people, without any secret.
+ *
+ * May be called from any thread, also while a statement runs on another one. Does no I/O and does
+ * not block.
+ *
+ * Returns: (transfer full) (nullable): for example `"backend 12345"` or
+ *   `"writes for 0.3 s (since its BEGIN IMMEDIATE)"`; %NULL if there is nothing to say
+ *
+ * Since: 1.0
+ */
+char *
+db_session_describe (DbSession *self)
+{
+  g_return_val_if_fail (DB_IS_SESSION (self), NULL);
+
+  if (DB_SESSION_GET_CLASS (self)->describe == NULL)
+    return NULL;
+  return DB_SESSION_GET_CLASS (self)->describe (self);
 }
 
 /**

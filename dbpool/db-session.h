@@ -25,10 +25,13 @@ G_DECLARE_DERIVABLE_TYPE (DbSession, db_session, DB, SESSION, GObject)
  * @is_alive: a passive look (no round trip) whether the other side is still there; by default %TRUE
  * @get_fd: the descriptor whose hang-up means that the session broke, or -1 (the default)
  * @format_begin: the SQL that begins a transaction; by default what the SQL standard says
- * @set_read_only: from the next statement on, writes fail or no longer fail, until it is called again;
- *   does no I/O; optional: without it read-only loans fail with `DB_ERROR_NOT_SUPPORTED`
+ * @set_read_only: from the next statement on, writes fail or no longer fail, until it is called
+ *   again; does no I/O; optional: without it read-only loans fail with `DB_ERROR_NOT_SUPPORTED`
+ * @describe: what the session is and does, in a few words for people, without any secret; from any
+ *   thread, also while a statement runs on another; %NULL (the default): nothing worth saying
  *
- * What a kind of database implements. A session is used by one thread at a time, but for `cancel`.
+ * What a kind of database implements. A session is used by one thread at a time, but for `cancel`
+ * and `describe`.
  *
  * Since: 1.0
  */
@@ -53,9 +56,10 @@ struct _DbSessionClass
   int (*get_fd) (DbSession *self);
   char *(*format_begin) (DbSession *self, DbIsolation isolation, DbTransactionFlags flags);
   gboolean (*set_read_only) (DbSession *self, gboolean read_only);
+  char *(*describe) (DbSession *self);
 
   /*< private >*/
-  gpointer padding[12];
+  gpointer padding[11];
 };
 
 DB_AVAILABLE_IN_1_0
@@ -83,6 +87,8 @@ DB_AVAILABLE_IN_1_0
 char *db_session_format_begin (DbSession *self, DbIsolation isolation, DbTransactionFlags flags);
 DB_AVAILABLE_IN_1_0
 gboolean db_session_set_read_only (DbSession *self, gboolean read_only);
+DB_AVAILABLE_IN_1_0
+char *db_session_describe (DbSession *self);
 DB_AVAILABLE_IN_1_0
 void db_session_mark_dirty (DbSession *self);
 DB_AVAILABLE_IN_1_0

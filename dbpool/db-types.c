@@ -12,6 +12,16 @@ G_DEFINE_FLAGS_TYPE (DbAcquireFlags,
                      G_DEFINE_ENUM_VALUE (DB_ACQUIRE_NONE, "none"),
                      G_DEFINE_ENUM_VALUE (DB_ACQUIRE_READ_ONLY, "read-only"))
 
+G_DEFINE_ENUM_TYPE (DbConnectionState,
+                    db_connection_state,
+                    G_DEFINE_ENUM_VALUE (DB_CONNECTION_OPENING, "opening"),
+                    G_DEFINE_ENUM_VALUE (DB_CONNECTION_IDLE, "idle"),
+                    G_DEFINE_ENUM_VALUE (DB_CONNECTION_CHECKING, "checking"),
+                    G_DEFINE_ENUM_VALUE (DB_CONNECTION_LENT, "lent"),
+                    G_DEFINE_ENUM_VALUE (DB_CONNECTION_RESETTING, "resetting"),
+                    G_DEFINE_ENUM_VALUE (DB_CONNECTION_CLOSING, "closing"),
+                    G_DEFINE_ENUM_VALUE (DB_CONNECTION_DEDICATED, "dedicated"))
+
 G_DEFINE_ENUM_TYPE (DbDropReason,
                     db_drop_reason,
                     G_DEFINE_ENUM_VALUE (DB_DROP_BROKEN, "broken"),
@@ -20,6 +30,12 @@ G_DEFINE_ENUM_TYPE (DbDropReason,
                     G_DEFINE_ENUM_VALUE (DB_DROP_LIFETIME, "lifetime"),
                     G_DEFINE_ENUM_VALUE (DB_DROP_EVICTED, "evicted"),
                     G_DEFINE_ENUM_VALUE (DB_DROP_CLOSED, "closed"))
+
+G_DEFINE_ENUM_TYPE (DbHook,
+                    db_hook,
+                    G_DEFINE_ENUM_VALUE (DB_HOOK_BEFORE_CONNECT, "before-connect"),
+                    G_DEFINE_ENUM_VALUE (DB_HOOK_AFTER_CONNECT, "after-connect"),
+                    G_DEFINE_ENUM_VALUE (DB_HOOK_BEFORE_ACQUIRE, "before-acquire"))
 
 G_DEFINE_ENUM_TYPE (DbIsolation,
                     db_isolation,

@@ -10,6 +10,7 @@
 G_BEGIN_DECLS
 
 typedef struct _DbConnection DbConnection;
+typedef struct _DbConnectionInfo DbConnectionInfo;
 typedef struct _DbConnectionManager DbConnectionManager;
 typedef struct _DbDatabaseConfig DbDatabaseConfig;
 typedef struct _DbParams DbParams;
@@ -41,7 +42,7 @@ typedef enum /*< flags >*/
 /**
  * DbDropReason:
  * @DB_DROP_BROKEN: the session broke: its socket closed or its state was unknown
- * @DB_DROP_INVALID: an active check or a reset of the session failed
+ * @DB_DROP_INVALID: an active check or a reset of the session failed, or a hook rejected it
  * @DB_DROP_IDLE: nobody wanted it for the idle timeout
  * @DB_DROP_LIFETIME: it reached its maximum lifetime or number of uses
  * @DB_DROP_EVICTED: it was evicted, or the pool became smaller
@@ -60,6 +61,72 @@ typedef enum
   DB_DROP_EVICTED,
   DB_DROP_CLOSED,
 } DbDropReason;
+
+/**
+ * DbConnectionState:
+ * @DB_CONNECTION_OPENING: the session is being opened
+ * @DB_CONNECTION_IDLE: it waits to be lent
+ * @DB_CONNECTION_CHECKING: it is being checked, or a hook looks at it, before it is lent
+ * @DB_CONNECTION_LENT: somebody has it
+ * @DB_CONNECTION_RESETTING: it was returned and is being cleaned
+ * @DB_CONNECTION_CLOSING: it is being closed
+ * @DB_CONNECTION_DEDICATED: it was opened by [method@Db.ConnectionManager.open_session] of the pool,
+ *   which does not lend it
+ *
+ * Where one of the sessions of a pool is. Each of them counts against `max-connections`.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  DB_CONNECTION_OPENING,
+  DB_CONNECTION_IDLE,
+  DB_CONNECTION_CHECKING,
+  DB_CONNECTION_LENT,
+  DB_CONNECTION_RESETTING,
+  DB_CONNECTION_CLOSING,
+  DB_CONNECTION_DEDICATED,
+} DbConnectionState;
+
+/**
+ * DbHook:
+ * @DB_HOOK_BEFORE_CONNECT: before a session is opened; gets a [class@Db.DatabaseConfig] of its own,
+ *   which it may change (a fresh password, for example), or %NULL if the manager has none
+ * @DB_HOOK_AFTER_CONNECT: when a session was opened, before anybody gets it; gets a
+ *   [class@Db.Connection]
+ * @DB_HOOK_BEFORE_ACQUIRE: before each loan, also the first one of a session; gets a
+ *   [class@Db.Connection]
+ *
+ * The points at which a pool asks a function of the application's.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  DB_HOOK_BEFORE_CONNECT,
+  DB_HOOK_AFTER_CONNECT,
+  DB_HOOK_BEFORE_ACQUIRE,
+} DbHook;
+
+/**
+ * DbHookFunc:
+ * @pool: the pool
+ * @subject: (nullable): a [class@Db.DatabaseConfig] or a [class@Db.Connection], as [enum@Db.Hook]
+ *   says; it is inert once the function has returned
+ * @user_data: what was given with the function
+ * @error: return location for an error
+ *
+ * Looks at a session that a pool opens or lends. It may block, use @subject and call any method of
+ * the pool; dbpool holds no lock meanwhile.
+ *
+ * A session for which it returns %FALSE, or that it leaves in a transaction, is closed, and another
+ * one takes its place.
+ *
+ * Returns: %TRUE to go on, %FALSE with @error set to reject the session
+ *
+ * Since: 1.0
+ */
+typedef gboolean (*DbHookFunc) (DbPool *pool, GObject *subject, gpointer user_data, GError **error);
 
 /**
  * DbIsolation:
@@ -223,9 +290,17 @@ typedef enum
 DB_AVAILABLE_IN_1_0
 GType db_acquire_flags_get_type (void) G_GNUC_CONST;
 
+#define DB_TYPE_CONNECTION_STATE (db_connection_state_get_type ())
+DB_AVAILABLE_IN_1_0
+GType db_connection_state_get_type (void) G_GNUC_CONST;
+
 #define DB_TYPE_DROP_REASON (db_drop_reason_get_type ())
 DB_AVAILABLE_IN_1_0
 GType db_drop_reason_get_type (void) G_GNUC_CONST;
+
+#define DB_TYPE_HOOK (db_hook_get_type ())
+DB_AVAILABLE_IN_1_0
+GType db_hook_get_type (void) G_GNUC_CONST;
 
 #define DB_TYPE_IDLE_ORDER (db_idle_order_get_type ())
 DB_AVAILABLE_IN_1_0

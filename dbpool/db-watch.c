@@ -59,12 +59,22 @@ ref_watch (guint64 number)
   return watch;
 }
 
+/* Does not wait. Under the lock, because the last watch closes the descriptor, and its number may
+ * be somebody else's by now. */
+static int
+take_events (int fd, struct epoll_event *events)
+{
+  DB_LOCK_SCOPE (&the_lock);
+
+  return fd == the_epoll ? epoll_wait (fd, events, EVENTS_AT_ONCE, 0) : 0;
+}
+
 /* On the worker. */
 static gboolean
 epoll_ready_cb (int fd, GIOCondition condition, gpointer user_data)
 {
   struct epoll_event events[EVENTS_AT_ONCE];
-  int n = epoll_wait (fd, events, EVENTS_AT_ONCE, 0);
+  int n = take_events (fd, events);
 
   for (int i = 0; i < n; i++)
     {

@@ -5,10 +5,10 @@
  *
  * The worker is one thread for the process, with a main context of its own. It runs timers and
  * looks at the descriptors of idle sessions, and never blocks: what may block (opening, checking,
- * resetting, closing, cancelling, and a session's default run_async) is a job, and jobs run on a
- * thread pool of dbpool's own that has no upper limit, because what it runs is bounded elsewhere:
- * by the number of sessions, and by how many a pool opens at once. So a cancel never queues behind
- * an open.
+ * resetting, closing, cancelling, and a session's default run_async) is a job, and jobs run on
+ * threads of dbpool's own, of which there is no upper limit, because what it runs is bounded
+ * elsewhere: by the number of sessions, and by how many a pool opens at once. So a cancel never
+ * queues behind an open.
  *
  * Who uses the worker holds it: db_worker_hold() and db_worker_drop(). The thread starts with the
  * first timer or watch and ends with the last holder (a last drop on the worker itself, or on a
@@ -58,5 +58,11 @@ void db_watch_start_anew_in_child (void);
 GMainContext *db_worker_ref_context (void);
 
 /* Counts the forks that this process is the child of: a pool whose number differs belongs to a
- * parent. Costs one load. */
-guint db_fork_generation (void);
+ * parent. Read without a lock: it only ever changes in a child that has one thread. */
+const guint *db_fork_counter (void);
+
+static inline guint
+db_fork_generation (void)
+{
+  return *db_fork_counter ();
+}

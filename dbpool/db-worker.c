@@ -4,7 +4,11 @@
 /* The worker thread and the jobs. See the private header for who runs what.
  *
  * One lock, the_lock, protects the process-wide state and is held for a few instructions; nothing
- * is called under it but GLib's thread and queue functions. */
+ * is called under it but GLib's thread and queue functions.
+ *
+ * Jobs have threads of their own instead of a GThreadPool, whose idle threads are counted for the
+ * whole process: a forked child inherits the count without the threads, and its jobs would wait for
+ * ever. */
 
 #include "config.h"
 
@@ -22,14 +26,21 @@ typedef struct
 
 typedef struct
 {
+  GList link;
   DbJobFunc func;
   gpointer data;
 } DbJob;
 
+/* For how long a thread without a job waits for the next one: an idle program is soon at rest, and a
+ * new thread costs less than most jobs. */
+#define JOB_THREAD_PATIENCE (500 * G_TIME_SPAN_MILLISECOND)
+
 static DbLock the_lock;
 static guint n_holders;            /* the_lock */
 static DbWorkerThread *the_worker; /* the_lock; started by the first timer */
-static GThreadPool *the_jobs;      /* the_lock; started by the first job */
+static DbCond job_or_end;          /* the_lock: there is a job, or the last holder has gone */
+static GQueue jobs;                /* the_lock: of DbJob.link, not begun */
+static guint n_waiting_threads;    /* the_lock: one for each of jobs, at least */
 static guint fork_generation;      /* written only in a forked child, before it has threads */
 
 /* The child has none of the parent's threads, and the lock may have been held by one of them: start
@@ -42,12 +53,14 @@ start_anew_in_child (void)
   db_lock_init (&the_lock);
   n_holders = 0;
   the_worker = NULL;
-  the_jobs = NULL;
+  db_cond_init (&job_or_end);
+  g_queue_init (&jobs);
+  n_waiting_threads = 0;
   db_watch_start_anew_in_child ();
 }
 
-guint
-db_fork_generation (void)
+const guint *
+db_fork_counter (void)
 {
   static gsize registered;
 
@@ -56,7 +69,7 @@ db_fork_generation (void)
       pthread_atfork (NULL, NULL, start_anew_in_child);
       g_once_init_leave (&registered, 1);
     }
-  return fork_generation;
+  return &fork_generation;
 }
 
 static void
@@ -115,24 +128,18 @@ void
 db_worker_drop (void)
 {
   DbWorkerThread *worker = NULL;
-  GThreadPool *jobs = NULL;
 
   db_lock_lock (&the_lock);
   g_assert (n_holders > 0);
   if (--n_holders == 0)
     {
       worker = g_steal_pointer (&the_worker);
-      jobs = g_steal_pointer (&the_jobs);
+      db_cond_broadcast (&job_or_end);
     }
   db_lock_unlock (&the_lock);
 
   if (worker != NULL)
     worker_thread_stop (worker);
-  if (jobs != NULL)
-    {
-      g_thread_pool_free (jobs, FALSE, FALSE);
-      g_thread_pool_stop_unused_threads ();
-    }
 }
 
 GMainContext *
@@ -151,30 +158,56 @@ db_worker_ref_context (void)
   return g_main_context_ref (the_worker->context);
 }
 
-static void
-run_job (gpointer data, gpointer user_data)
+/* The next job, or NULL when the thread is to end. */
+static DbJob *
+wait_for_job (void)
 {
-  DbJob *job = data;
+  gint64 until = g_get_monotonic_time () + JOB_THREAD_PATIENCE;
+  gboolean in_time = TRUE;
+  GList *link;
+  DB_LOCK_SCOPE (&the_lock);
 
-  DB_TSAN_ACQUIRE (job);
-  job->func (job->data);
-  g_free (job);
-  db_worker_drop ();
+  n_waiting_threads++;
+  while ((link = g_queue_pop_head_link (&jobs)) == NULL && n_holders > 0 && in_time)
+    in_time = db_cond_wait_until (&job_or_end, &the_lock, until);
+  n_waiting_threads--;
+  return link != NULL ? link->data : NULL;
+}
+
+static gpointer
+job_thread_main (gpointer data)
+{
+  DbJob *job;
+
+  /* It was counted as waiting when it was started. */
+  db_lock_lock (&the_lock);
+  n_waiting_threads--;
+  db_lock_unlock (&the_lock);
+  while ((job = wait_for_job ()) != NULL)
+    {
+      job->func (job->data);
+      g_free (job);
+      db_worker_drop ();
+    }
+  return NULL;
 }
 
 void
 db_worker_run (DbJobFunc func, gpointer data)
 {
   DbJob *job = g_new0 (DbJob, 1);
+  DB_LOCK_SCOPE (&the_lock);
 
+  job->link.data = job;
   job->func = func;
   job->data = data;
-  DB_TSAN_RELEASE (job);
-
-  db_lock_lock (&the_lock);
   n_holders++;
-  if (the_jobs == NULL)
-    the_jobs = g_thread_pool_new (run_job, NULL, -1, FALSE, NULL);
-  g_thread_pool_push (the_jobs, job, NULL);
-  db_lock_unlock (&the_lock);
+  g_queue_push_tail_link (&jobs, &job->link);
+  if (jobs.length <= n_waiting_threads)
+    {
+      db_cond_signal (&job_or_end);
+      return;
+    }
+  n_waiting_threads++;
+  g_thread_unref (g_thread_new ("dbpool-job", job_thread_main, NULL));
 }

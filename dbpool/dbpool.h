@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include "db-connection-info.h"
 #include "db-connection-manager.h"
 #include "db-connection.h"
 #include "db-database-config.h"

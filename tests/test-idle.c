@@ -86,6 +86,23 @@ count_switches (guint *n_threads)
   return sum;
 }
 
+static gboolean
+has_job_threads (void)
+{
+  g_autoptr (GDir) dir = g_dir_open ("/proc/self/task", 0, NULL);
+  const char *name;
+
+  while ((name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *path = g_build_filename ("/proc/self/task", name, "comm", NULL);
+      g_autofree char *comm = NULL;
+
+      if (g_file_get_contents (path, &comm, NULL, NULL) && g_str_has_prefix (comm, "dbpool-job"))
+        return TRUE;
+    }
+  return FALSE;
+}
+
 static void
 test_idle (gconstpointer data)
 {
@@ -97,9 +114,9 @@ test_idle (gconstpointer data)
   guint64 after;
   GError *error = NULL;
 
-  /* Threads that have done their job wait a moment for another one, and then are told to end. */
-  g_usleep (G_USEC_PER_SEC);
-  g_thread_pool_stop_unused_threads ();
+  /* Threads that have done their job wait a moment for another one, and then end. */
+  while (has_job_threads ())
+    g_usleep (1000);
   g_usleep (G_USEC_PER_SEC / 2);
 
   before = count_switches (&n_before);

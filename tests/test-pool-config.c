@@ -38,6 +38,10 @@ test_defaults (void)
   g_assert_cmpint (settings.reset_level, ==, DB_RESET_DIRTY);
   g_assert_cmpuint (settings.max_uses, ==, 0);
   g_assert_cmpuint (settings.max_waiters, ==, 0);
+  g_assert_cmpint (settings.keepalive, ==, 0);
+  g_assert_cmpint (settings.check_timeout, ==, 5 * G_TIME_SPAN_SECOND);
+  g_assert_cmpint (settings.leak_threshold, ==, 0);
+  g_assert_false (settings.fail_on_deadlock);
   g_object_get (config, "name", &name, NULL);
   g_assert_null (name);
   g_assert_true (db_pool_config_validate (config, NULL));
@@ -52,7 +56,7 @@ test_pspec_defaults (void)
   guint n;
 
   pspecs = g_object_class_list_properties (G_OBJECT_GET_CLASS (config), &n);
-  g_assert_cmpuint (n, ==, 13);
+  g_assert_cmpuint (n, ==, 17);
   for (guint i = 0; i < n; i++)
     {
       g_auto (GValue) value = G_VALUE_INIT;
@@ -137,7 +141,8 @@ test_out_of_range (void)
     {"max-connections", 0},       {"max-connections", G_MAXUINT}, {"min-connections", G_MAXUINT},
     {"connection-timeout", 0},    {"connection-timeout", -1},     {"idle-timeout", -1},
     {"max-lifetime", G_MININT64}, {"lifetime-jitter", 51},        {"validate-after-idle", -2},
-    {"hand-off-after", -1},
+    {"hand-off-after", -1},       {"keepalive", -1},              {"check-timeout", -1},
+    {"leak-threshold", -1},
   };
   g_autoptr (DbPoolConfig) config = db_pool_config_new ();
   const DbPoolSettings before = settings_of (config);
@@ -275,7 +280,8 @@ test_uri_query (void)
     "pool_min_connections=1&pool_max_connections=20&pool_connection_timeout=forever"
     "&pool_idle_timeout=5min&pool_max_lifetime=0&pool_lifetime_jitter=50&pool_max_uses=1000"
     "&pool_validate_after_idle=never&pool_hand_off_after=0&pool_idle_order=fifo"
-    "&pool_reset_level=clean&pool_max_waiters=9&pool_name=K%C3%A4se%20%26%20Brot",
+    "&pool_reset_level=clean&pool_max_waiters=9&pool_keepalive=1min&pool_check_timeout=2s"
+    "&pool_leak_threshold=90s&pool_fail_on_deadlock=true&pool_name=K%C3%A4se%20%26%20Brot",
     &error);
   g_assert_no_error (error);
   settings = settings_of (config);
@@ -291,6 +297,10 @@ test_uri_query (void)
   g_assert_cmpint (settings.idle_order, ==, DB_IDLE_ORDER_FIFO);
   g_assert_cmpint (settings.reset_level, ==, DB_RESET_CLEAN);
   g_assert_cmpuint (settings.max_waiters, ==, 9);
+  g_assert_cmpint (settings.keepalive, ==, G_TIME_SPAN_MINUTE);
+  g_assert_cmpint (settings.check_timeout, ==, 2 * G_TIME_SPAN_SECOND);
+  g_assert_cmpint (settings.leak_threshold, ==, 90 * G_TIME_SPAN_SECOND);
+  g_assert_true (settings.fail_on_deadlock);
   g_object_get (config, "name", &name, NULL);
   g_assert_cmpstr (name, ==, "Käse & Brot");
 }
@@ -351,6 +361,8 @@ test_uri_query_refused (void)
     {"pool_lifetime_jitter=51", "pool_lifetime_jitter", "51"},
     {"pool_idle_order=random", "pool_idle_order", "fifo"},
     {"pool_reset_level=DIRTY", "pool_reset_level", "dirty"},
+    {"pool_fail_on_deadlock=yes", "pool_fail_on_deadlock", "true"},
+    {"pool_leak_threshold=60", "pool_leak_threshold", "60s"},
     {"pool_name=%zz", "pool_name", "escapes"},
     {"pool_name=%ff", "pool_name", "UTF-8"},
     {"pool_max_conections=4", "pool_max_conections", "pool_max_connections"},

@@ -25,7 +25,7 @@
 static gboolean
 is_local_host (const char *host)
 {
-  g_autoptr(GInetAddress) address = NULL;
+  g_autoptr (GInetAddress) address = NULL;
 
   if (host[0] == '\0' || host[0] == '/' || host[0] == '@' || g_strcmp0 (host, "localhost") == 0)
     return TRUE;
@@ -37,7 +37,7 @@ static gboolean
 is_local (DbConninfo *info)
 {
   const char *hosts = db_conninfo_get (info, "hostaddr");
-  g_auto(GStrv) list = NULL;
+  g_auto (GStrv) list = NULL;
 
   if (hosts == NULL)
     hosts = g_getenv ("PGHOSTADDR");

@@ -24,7 +24,7 @@
 static char *
 join_lines (const char *text, const char *separator)
 {
-  g_auto(GStrv) lines = g_strsplit (text, "\n", -1);
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
   GString *joined = g_string_new (NULL);
 
   for (char **line = lines; *line != NULL; line++)
@@ -191,7 +191,7 @@ parse_attempt (const char *line)
 static GArray *
 parse_attempts (PGconn *conn)
 {
-  g_auto(GStrv) lines = g_strsplit (PQerrorMessage (conn), "\n", -1);
+  g_auto (GStrv) lines = g_strsplit (PQerrorMessage (conn), "\n", -1);
   GArray *attempts = g_array_new (FALSE, TRUE, sizeof (DbAttempt));
 
   g_array_set_clear_func (attempts, attempt_clear);
@@ -210,7 +210,7 @@ parse_attempts (PGconn *conn)
 gboolean
 db_postgres_open_lacks_sqlstate (PGconn *conn)
 {
-  g_autoptr(GArray) attempts = parse_attempts (conn);
+  g_autoptr (GArray) attempts = parse_attempts (conn);
 
   for (guint i = 0; i < attempts->len; i++)
     {
@@ -308,7 +308,7 @@ error_from_attempt (const DbAttempt *attempt, const char *where, const char *ssl
 GError *
 db_postgres_error_from_open (PGconn *conn, const char *where, const char *ssl_mode)
 {
-  g_autoptr(GArray) attempts = parse_attempts (conn);
+  g_autoptr (GArray) attempts = parse_attempts (conn);
   GError *error = NULL;
 
   /* Of several hosts, one that may be back soon makes the whole failure one that may pass. */

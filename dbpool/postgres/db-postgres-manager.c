@@ -16,7 +16,8 @@
 
 #include <string.h>
 
-/* A session that does not answer dbpool's own statements for so long is dead. */
+/* A session that does not answer dbpool's own statements for so long is dead, unless somebody gave
+ * a cancellable, and so limits the time himself. */
 #define ANSWER_TIMEOUT (5 * G_TIME_SPAN_SECOND)
 
 /* DISCARD ALL but for the prepared statements, which the next borrower wants. */
@@ -90,20 +91,21 @@ ensure_iso_dates (DbPostgresSession *session, GCancellable *cancellable, GError 
 }
 
 static DbSession *
-db_postgres_manager_open_session (DbConnectionManager *manager,
-                                  GCancellable *cancellable,
-                                  GError **error)
+db_postgres_manager_open_session_with_config (DbConnectionManager *manager,
+                                              DbDatabaseConfig *config,
+                                              GCancellable *cancellable,
+                                              GError **error)
 {
   DbPostgresManager *self = DB_POSTGRES_MANAGER (manager);
-  g_autofree char *where = db_database_config_describe (self->config);
-  g_autoptr(DbConninfo) info = NULL;
-  g_autoptr(DbPostgresSession) session = NULL;
+  g_autofree char *where = db_database_config_describe (config);
+  g_autoptr (DbConninfo) info = NULL;
+  g_autoptr (DbPostgresSession) session = NULL;
   gboolean prepare = g_atomic_int_get (&self->prepared_statements);
   PGconn *conn;
 
   if (g_cancellable_set_error_if_cancelled (cancellable, error))
     return NULL;
-  info = db_postgres_make_conninfo (self->config);
+  info = db_postgres_make_conninfo (config);
   warn_once_if_unverified (self, info, where);
   conn = db_postgres_connect (info, where, error);
   if (conn == NULL)
@@ -119,6 +121,22 @@ db_postgres_manager_open_session (DbConnectionManager *manager,
   return DB_SESSION (g_steal_pointer (&session));
 }
 
+static DbSession *
+db_postgres_manager_open_session (DbConnectionManager *manager,
+                                  GCancellable *cancellable,
+                                  GError **error)
+{
+  DbPostgresManager *self = DB_POSTGRES_MANAGER (manager);
+
+  return db_postgres_manager_open_session_with_config (manager, self->config, cancellable, error);
+}
+
+static DbDatabaseConfig *
+db_postgres_manager_dup_database_config (DbConnectionManager *manager)
+{
+  return db_database_config_copy (DB_POSTGRES_MANAGER (manager)->config);
+}
+
 static gboolean
 db_postgres_manager_check_session (DbConnectionManager *manager,
                                    DbSession *session,
@@ -126,8 +144,9 @@ db_postgres_manager_check_session (DbConnectionManager *manager,
                                    GError **error)
 {
   /* The empty statement is the cheapest round trip, and works in a failed transaction. */
-  return db_postgres_session_run_internal (DB_POSTGRES_SESSION (session), "", ANSWER_TIMEOUT,
-                                           cancellable, error);
+  return db_postgres_session_run_internal (DB_POSTGRES_SESSION (session), "",
+                                           cancellable != NULL ? 0 : ANSWER_TIMEOUT, cancellable,
+                                           error);
 }
 
 /* TRUE when the session can be cleaned at all; @in_transaction: it has to be rolled back. */
@@ -181,7 +200,8 @@ db_postgres_manager_reset_session (DbConnectionManager *manager,
 
   sql = g_strconcat (in_transaction ? "ROLLBACK; " : "", clean ? CLEAN_SQL : "",
                      clean && self->has_foreign_plan ? "; DEALLOCATE ALL" : "", NULL);
-  if (!db_postgres_session_run_internal (self, sql, ANSWER_TIMEOUT, cancellable, error))
+  if (!db_postgres_session_run_internal (self, sql, cancellable != NULL ? 0 : ANSWER_TIMEOUT,
+                                         cancellable, error))
     return FALSE;
   if (!clean)
     return TRUE;
@@ -209,6 +229,8 @@ db_postgres_manager_iface_init (DbConnectionManagerInterface *iface)
   iface->reset_session = db_postgres_manager_reset_session;
   iface->close_session = db_postgres_manager_close_session;
   iface->describe = db_postgres_manager_describe;
+  iface->dup_database_config = db_postgres_manager_dup_database_config;
+  iface->open_session_with_config = db_postgres_manager_open_session_with_config;
 }
 
 static void

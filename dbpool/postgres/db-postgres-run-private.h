@@ -16,7 +16,8 @@ typedef enum
 {
   DB_POSTGRES_RUN_NONE = 0,
   DB_POSTGRES_RUN_INTERNAL = 1 << 0, /* dbpool's own: changes nothing that the session remembers */
-  DB_POSTGRES_RUN_ABANDON = 1 << 1,  /* at the deadline the session is broken, without a cancel */
+  /* At the deadline, or when cancelled, the session is broken; the server is not asked to stop. */
+  DB_POSTGRES_RUN_ABANDON = 1 << 1,
 } DbPostgresRunFlags;
 
 /* What to wait for, beside the deadline. */

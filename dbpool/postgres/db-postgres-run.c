@@ -200,6 +200,7 @@ typedef struct
 {
   DbPostgresSession *session;
   guint64 epoch;
+  gboolean abandon;
 } DbPostgresCancelTarget;
 
 static void
@@ -208,7 +209,10 @@ cancelled_cb (GCancellable *cancellable, gpointer data)
   DbPostgresCancelTarget *target = data;
 
   DB_TSAN_ACQUIRE (target); /* passed under GObject's lock */
-  db_postgres_session_request_cancel (target->session, target->epoch);
+  if (target->abandon)
+    db_postgres_session_give_up (target->session, target->epoch);
+  else
+    db_postgres_session_request_cancel (target->session, target->epoch);
   DB_TSAN_RELEASE (target);
 }
 
@@ -232,6 +236,7 @@ db_postgres_run_watch_cancellable (DbPostgresRun *self)
   target = g_new (DbPostgresCancelTarget, 1);
   target->session = g_object_ref (self->session);
   target->epoch = self->epoch;
+  target->abandon = (self->flags & DB_POSTGRES_RUN_ABANDON) != 0;
   DB_TSAN_RELEASE (target);
   /* Calls the handler now if it is cancelled already. */
   self->cancelled_id = g_cancellable_connect (self->cancellable, G_CALLBACK (cancelled_cb), target,
@@ -588,12 +593,17 @@ db_postgres_run_start (DbPostgresRun *self, GSource *source)
 {
   DbPostgresSession *session = self->session;
 
-  if (!db_postgres_session_is_sound (session))
-    {
-      self->error = g_error_new (DB_ERROR, DB_ERROR_CONNECTION, "the session with %s is broken",
-                                 session->where);
-      return DB_POSTGRES_DONE;
-    }
+  if (db_postgres_session_is_forked (session))
+    self->error =
+      g_error_new (DB_ERROR, DB_ERROR_FORKED,
+                   "the session with %s belongs to the parent process: open one after the fork",
+                   session->where);
+  else if (!db_postgres_session_is_sound (session))
+    self->error =
+      g_error_new (DB_ERROR, DB_ERROR_CONNECTION,
+                   "the session with %s is broken: use another connection", session->where);
+  if (self->error != NULL)
+    return DB_POSTGRES_DONE;
   self->has_source = source != NULL;
   self->epoch = db_postgres_session_begin (session, source);
   self->was_idle = PQtransactionStatus (session->conn) == PQTRANS_IDLE;
@@ -640,8 +650,8 @@ db_postgres_run_finish (DbPostgresRun *self, GError **error)
   else if (self->error != NULL)
     g_propagate_error (error, g_steal_pointer (&self->error));
   else
-    result = db_postgres_result_convert (self->result,
-                                         (self->plan->flags & DB_STATEMENT_NO_ROWS) != 0);
+    result =
+      db_postgres_result_convert (self->result, (self->plan->flags & DB_STATEMENT_NO_ROWS) != 0);
   /* Never g_cancellable_disconnect(): it waits for the handler, which may be waiting for us. */
   if (self->cancelled_id != 0)
     g_signal_handler_disconnect (self->cancellable, self->cancelled_id);

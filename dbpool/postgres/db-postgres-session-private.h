@@ -9,7 +9,10 @@
  * it (PQcancel connects and blocks), the other watches: it has the request sent again, because it
  * may have come before the statement, and when the statement does not end it gives the session up,
  * by shutting the socket down, which wakes whoever waits for it. A statement does not end while a
- * request is being sent, so that a request can never hit the next one. */
+ * request is being sent, so that a request can never hit the next one.
+ *
+ * In a forked child the session is the parent's: it is broken there, and nothing is sent to the
+ * server or waited for, not even when it is freed; what libpq has allocated for it stays. */
 
 #pragma once
 
@@ -36,8 +39,10 @@ struct _DbPostgresSession
 
   /* read-only after construction */
   char *where;              /* the database in words */
+  int pid;                  /* of the server's process, as the server says */
   PGcancel *cancel_request; /* NULL only when there was no memory for it */
   int fd;                   /* the socket, as a copy that stays open until the session is closed */
+  guint fork_generation;
 
   /* used by whoever uses the session */
   PGconn *conn; /* NULL when closed */
@@ -66,14 +71,17 @@ struct _DbPostgresSession
  * none. */
 DbPostgresSession *db_postgres_session_new (PGconn *conn, const char *where, guint cache_size);
 
+gboolean db_postgres_session_is_forked (DbPostgresSession *self);
+
 /* FALSE when it is closed or broken. */
 gboolean db_postgres_session_is_sound (DbPostgresSession *self);
 
 /* Blocks until the server has let go. Idempotent. */
 void db_postgres_session_close (DbPostgresSession *self);
 
-/* Runs SQL of dbpool's own, of one statement or several. @timeout in microseconds: a session that
- * has not answered until then is broken. */
+/* Runs SQL of dbpool's own, of one statement or several. @timeout in microseconds, 0 for none: a
+ * session that has not answered until then, or until @cancellable is cancelled, is broken: the
+ * server is not asked to stop, which it might not answer either. */
 gboolean db_postgres_session_run_internal (DbPostgresSession *self,
                                            const char *sql,
                                            gint64 timeout,
@@ -99,3 +107,6 @@ gboolean db_postgres_session_end (DbPostgresSession *self, DbPostgresEnd how);
 
 /* From any thread. @epoch: 0 for whatever runs. FALSE if nothing does. */
 gboolean db_postgres_session_request_cancel (DbPostgresSession *self, guint64 epoch);
+
+/* From any thread: the statement @epoch, if it still runs, ends at once, as the session does. */
+void db_postgres_session_give_up (DbPostgresSession *self, guint64 epoch);

@@ -43,7 +43,7 @@ set_cancel_locked (DbPostgresSession *self, DbPostgresCancel cancel)
 guint64
 db_postgres_session_begin (DbPostgresSession *self, GSource *source)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&self->lock);
+  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
 
   self->running = TRUE;
   self->source = source;
@@ -54,7 +54,7 @@ db_postgres_session_begin (DbPostgresSession *self, GSource *source)
 gboolean
 db_postgres_session_end (DbPostgresSession *self, DbPostgresEnd how)
 {
-  g_autoptr(DbLocker) locker = db_locker_new (&self->lock);
+  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
 
   while (self->sending && self->cancel == DB_POSTGRES_CANCEL_ASKED &&
          how != DB_POSTGRES_END_ABANDON)
@@ -74,7 +74,7 @@ db_postgres_session_end (DbPostgresSession *self, DbPostgresEnd how)
 static void
 send_cancel_in_job (gpointer data)
 {
-  g_autoptr(DbPostgresSession) self = data;
+  g_autoptr (DbPostgresSession) self = data;
   char message[256];
   gboolean sent =
     self->cancel_request != NULL && PQcancel (self->cancel_request, message, sizeof message);
@@ -106,11 +106,18 @@ is_running_locked (DbPostgresSession *self, guint64 epoch)
   return self->running && self->epoch == epoch;
 }
 
+static void
+give_up_locked (DbPostgresSession *self)
+{
+  shutdown (self->fd, SHUT_RDWR); /* wakes whoever waits for it */
+  set_cancel_locked (self, DB_POSTGRES_CANCEL_GAVE_UP);
+}
+
 /* Runs on a thread of dbpool's, from the request until the statement has ended. */
 static void
 watch_cancel_in_job (gpointer data)
 {
-  g_autoptr(DbPostgresSession) self = data;
+  g_autoptr (DbPostgresSession) self = data;
   gint64 deadline = g_get_monotonic_time () + GIVE_UP_AFTER;
   gint64 pause = RESEND_AFTER;
   guint64 epoch;
@@ -130,10 +137,7 @@ watch_cancel_in_job (gpointer data)
       pause *= 2;
     }
   if (is_running_locked (self, epoch))
-    {
-      shutdown (self->fd, SHUT_RDWR);
-      set_cancel_locked (self, DB_POSTGRES_CANCEL_GAVE_UP);
-    }
+    give_up_locked (self);
   self->n_watching--;
   db_cond_broadcast (&self->cond);
   db_lock_unlock (&self->lock);
@@ -144,6 +148,8 @@ db_postgres_session_request_cancel (DbPostgresSession *self, guint64 epoch)
 {
   gboolean request = FALSE, running;
 
+  if (db_postgres_session_is_forked (self))
+    return FALSE;
   db_lock_lock (&self->lock);
   running = self->running && (epoch == 0 || epoch == self->epoch);
   if (running && self->cancel == DB_POSTGRES_CANCEL_NONE)
@@ -159,6 +165,15 @@ db_postgres_session_request_cancel (DbPostgresSession *self, guint64 epoch)
   if (request)
     db_worker_run (watch_cancel_in_job, g_object_ref (self));
   return running;
+}
+
+void
+db_postgres_session_give_up (DbPostgresSession *self, guint64 epoch)
+{
+  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+
+  if (is_running_locked (self, epoch))
+    give_up_locked (self);
 }
 
 static struct timespec *
@@ -233,7 +248,7 @@ db_postgres_session_run_internal (DbPostgresSession *self,
                                   GError **error)
 {
   const DbStatementPlan plan = {sql, NULL, DB_STATEMENT_SCRIPT, timeout};
-  g_autoptr(DbResult) result =
+  g_autoptr (DbResult) result =
     run_blocking (self, &plan, DB_POSTGRES_RUN_INTERNAL | DB_POSTGRES_RUN_ABANDON, cancellable,
                   error);
 
@@ -274,7 +289,7 @@ update_source (DbPostgresSource *self, DbPostgresWait wait)
 static void
 complete (DbPostgresSource *self)
 {
-  g_autoptr(GTask) task = g_steal_pointer (&self->task);
+  g_autoptr (GTask) task = g_steal_pointer (&self->task);
   GError *error = NULL;
   DbResult *result = db_postgres_run_finish (&self->run, &error);
 
@@ -363,10 +378,16 @@ db_postgres_session_cancel (DbSession *session)
 }
 
 gboolean
+db_postgres_session_is_forked (DbPostgresSession *self)
+{
+  return self->fork_generation != db_fork_generation ();
+}
+
+gboolean
 db_postgres_session_is_sound (DbPostgresSession *self)
 {
-  return self->conn != NULL && !self->broken && !self->said_goodbye &&
-         PQstatus (self->conn) == CONNECTION_OK;
+  return !db_postgres_session_is_forked (self) && self->conn != NULL && !self->broken &&
+         !self->said_goodbye && PQstatus (self->conn) == CONNECTION_OK;
 }
 
 static DbSessionState
@@ -454,6 +475,12 @@ db_postgres_session_set_read_only (DbSession *session, gboolean read_only)
   return TRUE;
 }
 
+static char *
+db_postgres_session_describe (DbSession *session)
+{
+  return g_strdup_printf ("backend %d", DB_POSTGRES_SESSION (session)->pid);
+}
+
 /* Called by libpq while it reads. A notice is for the log; an error without a statement is the
  * server ending the session. */
 static void
@@ -469,12 +496,31 @@ receive_notice (void *data, const PGresult *result)
            text != NULL ? text : PQresultErrorMessage (result));
 }
 
+/* In a forked child. libpq would say goodbye to the server, so it is not asked; descriptors are the
+ * child's own. */
+static void
+leave_to_parent (DbPostgresSession *self)
+{
+  PGconn *conn = g_steal_pointer (&self->conn);
+
+  if (conn != NULL)
+    close (PQsocket (conn));
+  if (self->fd >= 0)
+    close (self->fd);
+  self->fd = -1;
+}
+
 void
 db_postgres_session_close (DbPostgresSession *self)
 {
   PGconn *conn;
   int fd;
 
+  if (db_postgres_session_is_forked (self))
+    {
+      leave_to_parent (self);
+      return;
+    }
   db_lock_lock (&self->lock);
   while (self->sending || self->n_watching > 0)
     db_cond_wait (&self->cond, &self->lock);
@@ -490,22 +536,31 @@ db_postgres_session_close (DbPostgresSession *self)
 }
 
 /* Also of a session that nobody closed; nothing here waits. The last reference may have been a
- * job's: the lock orders this after what others did. */
+ * job's: the lock orders this after what others did. In a forked child, where a thread that is not
+ * there may hold it, there is nobody else. */
 static void
 db_postgres_session_finalize (GObject *object)
 {
   DbPostgresSession *self = DB_POSTGRES_SESSION (object);
 
-  db_lock_lock (&self->lock);
-  db_lock_unlock (&self->lock);
+  if (db_postgres_session_is_forked (self))
+    leave_to_parent (self);
+  else
+    {
+      db_lock_lock (&self->lock);
+      db_lock_unlock (&self->lock);
+    }
   g_clear_pointer (&self->conn, PQfinish);
   g_clear_pointer (&self->cancel_request, PQfreeCancel);
   g_clear_pointer (&self->statements, db_postgres_statements_free);
   g_clear_pointer (&self->where, g_free);
   if (self->fd >= 0)
     close (self->fd);
-  db_cond_clear (&self->cond);
-  db_lock_clear (&self->lock);
+  if (!db_postgres_session_is_forked (self))
+    {
+      db_cond_clear (&self->cond);
+      db_lock_clear (&self->lock);
+    }
 
   G_OBJECT_CLASS (db_postgres_session_parent_class)->finalize (object);
 }
@@ -524,6 +579,7 @@ db_postgres_session_class_init (DbPostgresSessionClass *klass)
   session_class->is_alive = db_postgres_session_is_alive;
   session_class->get_fd = db_postgres_session_get_fd;
   session_class->set_read_only = db_postgres_session_set_read_only;
+  session_class->describe = db_postgres_session_describe;
 }
 
 static void
@@ -532,6 +588,7 @@ db_postgres_session_init (DbPostgresSession *self)
   db_lock_init (&self->lock);
   db_cond_init (&self->cond);
   self->fd = -1;
+  self->fork_generation = db_fork_generation ();
 }
 
 DbPostgresSession *
@@ -541,6 +598,7 @@ db_postgres_session_new (PGconn *conn, const char *where, guint cache_size)
 
   self->conn = conn;
   self->where = g_strdup (where);
+  self->pid = PQbackendPID (conn);
   self->cancel_request = PQgetCancel (conn);
   self->statements = db_postgres_statements_new (cache_size);
   self->fd = fcntl (PQsocket (conn), F_DUPFD_CLOEXEC, 0);

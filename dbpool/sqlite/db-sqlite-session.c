@@ -20,6 +20,7 @@
 #include "db-error-private.h"
 #include "db-params-private.h"
 #include "db-result-private.h"
+#include "db-sqlite-errors-private.h"
 #include "db-sqlite-session-private.h"
 #include "db-sqlite-statement-private.h"
 #include "db-statement-plan-private.h"
@@ -156,12 +157,11 @@ wait_a_while (DbSqliteSession *self, gint64 duration)
   return self->stop == STOP_NONE;
 }
 
-/* Waits in the queue; FALSE with self->stop. */
+/* Waits in the queue; FALSE with self->stop. @activity: NULL to read only. */
 static gboolean
 take_token (DbSqliteSession *self, const char *activity)
 {
-  self->ticket.activity = activity;
-  if (!db_sqlite_token_request (self->token, &self->ticket))
+  if (!db_sqlite_token_request (self->token, &self->ticket, activity))
     {
       while (!db_sqlite_ticket_is_granted (&self->ticket) && wait_a_while (self, 0))
         ;
@@ -203,7 +203,7 @@ busy_cb (gpointer data, int n_calls)
     }
   if (self->entered && !self->wal && !self->holds_token)
     {
-      if (!take_token (self, "read"))
+      if (!take_token (self, NULL))
         return FALSE;
       self->holds_token_to_read = TRUE;
       return TRUE;
@@ -233,35 +233,6 @@ db_sqlite_session_install_handlers (DbSqliteSession *self)
   self->busy_timeout = self->initial_busy_timeout;
   sqlite3_busy_handler (self->db, busy_cb, self);
   sqlite3_progress_handler (self->db, PROGRESS_STEPS, progress_cb, self);
-}
-
-static const char *
-get_hint (int rc)
-{
-  switch (rc & 0xff)
-    {
-    case SQLITE_READONLY:
-      return ": the file was opened read-only, or this process may not write to it or to its "
-             "folder";
-    case SQLITE_FULL:
-      return ": the disk is full, or the database reached its largest size";
-    case SQLITE_CORRUPT:
-      return ": restore it from a backup, or rescue what is left with \".recover\" of sqlite3";
-    case SQLITE_CANTOPEN:
-      return ": the file, its folder or the folder for temporary files is missing or not "
-             "accessible";
-    case SQLITE_NOTADB:
-      return ": the path names another kind of file, or an encrypted database";
-    case SQLITE_IOERR:
-      return ": reading or writing the file failed";
-    case SQLITE_BUSY:
-      return ": another process, or an open transaction of another connection, kept its lock for "
-             "longer than busy-timeout";
-    case SQLITE_LOCKED:
-      return ": another statement of this connection is still reading";
-    default:
-      return "";
-    }
 }
 
 static GError *
@@ -312,19 +283,14 @@ db_sqlite_session_new_error (DbSqliteSession *self, int rc)
     return new_lost_upgrade_error (self, rc);
   /* It may quote bytes of the statement. */
   text = g_utf8_make_valid (sqlite3_errmsg (self->db), -1);
-  return db_error_new_sqlite (rc, "%s%s", text, get_hint (rc));
+  return db_error_new_sqlite (rc, "%s%s", text, db_sqlite_get_hint (rc));
 }
 
 /* What these say of the session's own file makes the session useless. */
 static void
 note_breakage (DbSqliteSession *self, int rc, gboolean another_file)
 {
-  int primary = rc & 0xff;
-
-  if (another_file)
-    return;
-  if (primary == SQLITE_NOTADB || primary == SQLITE_CORRUPT || primary == SQLITE_IOERR ||
-      primary == SQLITE_CANTOPEN || rc == SQLITE_READONLY_DBMOVED)
+  if (!another_file && db_sqlite_breaks_session (rc))
     self->broken = TRUE;
 }
 
@@ -487,6 +453,8 @@ prepare_to_write (DbSqliteSession *self, DbSqliteStatement *statement, GError **
                    self->description, self->read_only ? "connection" : "transaction");
       return FALSE;
     }
+  if (self->holds_token_to_read)
+    db_sqlite_token_set_activity (self->token, &self->ticket, statement->verb);
   self->holds_token_to_read = FALSE;
   if (self->holds_token)
     return TRUE;
@@ -495,8 +463,7 @@ prepare_to_write (DbSqliteSession *self, DbSqliteStatement *statement, GError **
   if (!self->wal && !sqlite3_get_autocommit (self->db) &&
       sqlite3_txn_state (self->db, "main") == SQLITE_TXN_READ)
     {
-      self->ticket.activity = statement->verb;
-      self->holds_token = db_sqlite_token_try_take (self->token, &self->ticket);
+      self->holds_token = db_sqlite_token_try_take (self->token, &self->ticket, statement->verb);
       if (!self->holds_token)
         g_propagate_error (error, new_lost_upgrade_error (self, SQLITE_BUSY));
       return self->holds_token;
@@ -762,6 +729,18 @@ db_sqlite_session_set_read_only (DbSession *session, gboolean read_only)
   return TRUE;
 }
 
+/* From any thread. */
+static char *
+db_sqlite_session_describe (DbSession *session)
+{
+  DbSqliteSession *self = DB_SQLITE_SESSION (session);
+
+  /* A thread that the child does not have may hold the token's lock. */
+  if (self->fork_generation != db_fork_generation ())
+    return NULL;
+  return db_sqlite_token_describe_ticket (self->token, &self->ticket);
+}
+
 static void
 db_sqlite_session_finalize (GObject *object)
 {
@@ -791,6 +770,7 @@ db_sqlite_session_class_init (DbSqliteSessionClass *klass)
   session_class->is_alive = db_sqlite_session_is_alive;
   session_class->format_begin = db_sqlite_session_format_begin;
   session_class->set_read_only = db_sqlite_session_set_read_only;
+  session_class->describe = db_sqlite_session_describe;
 }
 
 static void

@@ -132,6 +132,8 @@ classify (DbSqliteStatement *self)
   self->begins_read_only = strcmp (start, DB_SQLITE_BEGIN_READ_ONLY) == 0;
   if (flags & VERB_PRAGMA)
     classify_pragma (self);
+  if (self->writes && strcmp (self->verb, "BEGIN") == 0)
+    self->verb = contains_word (start, "exclusive") ? "BEGIN EXCLUSIVE" : "BEGIN IMMEDIATE";
 }
 
 /* "$7" is 7; everything else 0. */

@@ -25,7 +25,9 @@ typedef struct
   GList sleeper; /* among those that wait for SQLite's own locks */
   DbSqliteWaker *waker;
   guint id;             /* for texts */
-  const char *activity; /* static string, for texts */
+  const char *activity; /* the token's lock: for texts, a static string; NULL: it only reads */
+  gint64 since;         /* the token's lock: when it began to wait, or to hold the token */
+  gboolean waiting;     /* the token's lock: it stands in the queue */
   int granted;          /* atomic */
   gboolean asleep;      /* whether it is a sleeper; the session's thread only */
 } DbSqliteTicket;
@@ -36,12 +38,19 @@ typedef struct _DbSqliteToken DbSqliteToken;
 DbSqliteToken *db_sqlite_token_get (const char *key);
 void db_sqlite_token_unref (DbSqliteToken *self);
 
-/* TRUE: @ticket holds the token. */
-gboolean db_sqlite_token_try_take (DbSqliteToken *self, DbSqliteTicket *ticket);
+/* TRUE: @ticket holds the token. @activity: what for, a static string; NULL: to read, where the
+ * journal makes readers wait for the writer. */
+gboolean
+db_sqlite_token_try_take (DbSqliteToken *self, DbSqliteTicket *ticket, const char *activity);
 
 /* TRUE: @ticket holds the token. FALSE: it is in the queue, and its waker is woken when it is
  * granted; end the wait with db_sqlite_token_end_wait(), whatever became of it. */
-gboolean db_sqlite_token_request (DbSqliteToken *self, DbSqliteTicket *ticket);
+gboolean
+db_sqlite_token_request (DbSqliteToken *self, DbSqliteTicket *ticket, const char *activity);
+
+/* By the holder, which goes on to something else. */
+void
+db_sqlite_token_set_activity (DbSqliteToken *self, DbSqliteTicket *ticket, const char *activity);
 gboolean db_sqlite_ticket_is_granted (DbSqliteTicket *ticket);
 
 /* Leaves the queue. TRUE if the token was granted, and so is held. */
@@ -51,6 +60,9 @@ void db_sqlite_token_give (DbSqliteToken *self, DbSqliteTicket *ticket);
 
 /* NULL when nobody holds it. */
 char *db_sqlite_token_describe_holder (DbSqliteToken *self);
+
+/* What the ticket's session does with the token, from any thread; NULL when that is nothing. */
+char *db_sqlite_token_describe_ticket (DbSqliteToken *self, DbSqliteTicket *ticket);
 
 /* Sleepers wait for a lock of SQLite's that another session of this process may hold: they are
  * woken when a lock may have become free. */

@@ -30,7 +30,6 @@ struct _DbSqliteToken
 
   DbLock lock;
   DbSqliteTicket *holder;
-  gint64 taken_at;
   GQueue waiters;
   GQueue sleepers;
 
@@ -160,7 +159,8 @@ static void
 hand_to_locked (DbSqliteToken *self, DbSqliteTicket *ticket)
 {
   self->holder = ticket;
-  self->taken_at = g_get_monotonic_time ();
+  ticket->waiting = FALSE;
+  ticket->since = g_get_monotonic_time ();
 }
 
 static void
@@ -171,31 +171,44 @@ wake_sleepers_locked (DbSqliteToken *self)
 }
 
 gboolean
-db_sqlite_token_try_take (DbSqliteToken *self, DbSqliteTicket *ticket)
+db_sqlite_token_try_take (DbSqliteToken *self, DbSqliteTicket *ticket, const char *activity)
 {
   DB_LOCK_SCOPE (&self->lock);
 
   /* A holder always hands over to the queue, so a free token has none. */
   if (self->holder != NULL)
     return FALSE;
+  ticket->activity = activity;
   hand_to_locked (self, ticket);
   return TRUE;
 }
 
 gboolean
-db_sqlite_token_request (DbSqliteToken *self, DbSqliteTicket *ticket)
+db_sqlite_token_request (DbSqliteToken *self, DbSqliteTicket *ticket, const char *activity)
 {
   DB_LOCK_SCOPE (&self->lock);
 
+  ticket->activity = activity;
   if (self->holder == NULL)
     {
       hand_to_locked (self, ticket);
       return TRUE;
     }
   g_atomic_int_set (&ticket->granted, FALSE);
+  ticket->waiting = TRUE;
+  ticket->since = g_get_monotonic_time ();
   ticket->waiter.data = ticket;
   g_queue_push_tail_link (&self->waiters, &ticket->waiter);
   return FALSE;
+}
+
+void
+db_sqlite_token_set_activity (DbSqliteToken *self, DbSqliteTicket *ticket, const char *activity)
+{
+  DB_LOCK_SCOPE (&self->lock);
+
+  g_assert (self->holder == ticket);
+  ticket->activity = activity;
 }
 
 gboolean
@@ -212,6 +225,7 @@ db_sqlite_token_end_wait (DbSqliteToken *self, DbSqliteTicket *ticket)
   if (self->holder == ticket)
     return TRUE;
   g_queue_unlink (&self->waiters, &ticket->waiter);
+  ticket->waiting = FALSE;
   return FALSE;
 }
 
@@ -244,13 +258,29 @@ db_sqlite_token_describe_holder (DbSqliteToken *self)
   if (self->holder == NULL)
     return NULL;
   text = g_string_new (NULL);
-  g_string_append_printf (text,
-                          "session %u of this process has been writing for %.3f s (since its %s)",
-                          self->holder->id, (g_get_monotonic_time () - self->taken_at) / 1e6,
-                          self->holder->activity);
+  g_string_append_printf (text, "session %u of this process has been %s for %.3f s",
+                          self->holder->id, self->holder->activity != NULL ? "writing" : "reading",
+                          (g_get_monotonic_time () - self->holder->since) / 1e6);
+  if (self->holder->activity != NULL)
+    g_string_append_printf (text, " (since its %s)", self->holder->activity);
   if (self->waiters.length > 0)
     g_string_append_printf (text, "; %u more wait", self->waiters.length);
   return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+char *
+db_sqlite_token_describe_ticket (DbSqliteToken *self, DbSqliteTicket *ticket)
+{
+  DB_LOCK_SCOPE (&self->lock);
+  double duration = (g_get_monotonic_time () - ticket->since) / 1e6;
+
+  if (self->holder == ticket && ticket->activity != NULL)
+    return g_strdup_printf ("writes for %.1f s (since its %s)", duration, ticket->activity);
+  if (self->holder == ticket)
+    return g_strdup_printf ("holds the write token for %.1f s to read", duration);
+  if (ticket->waiting)
+    return g_strdup_printf ("waits for the write token for %.1f s", duration);
+  return NULL;
 }
 
 void

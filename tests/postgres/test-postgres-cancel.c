@@ -87,7 +87,7 @@ cancel_from_thread (Fixture *fixture, GCancellable *cancellable)
   DbStatementPlan plan = {LONG_SQL, NULL, DB_STATEMENT_NONE, 0};
   Canceller canceller = {fixture, cancellable, 0};
   GThread *thread = g_thread_new ("canceller", cancel_when_running, &canceller);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   g_assert_null (db_session_run (fixture->session, &plan, cancellable, &error));
   g_thread_join (thread);
@@ -103,7 +103,7 @@ test_cancellable (Fixture *fixture, gconstpointer data)
 {
   for (guint i = 0; i < 3; i++)
     {
-      g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+      g_autoptr (GCancellable) cancellable = g_cancellable_new ();
 
       cancel_from_thread (fixture, cancellable);
     }
@@ -122,8 +122,8 @@ static void
 test_cancelled_before (Fixture *fixture, gconstpointer data)
 {
   DbStatementPlan plan = {LONG_SQL, NULL, DB_STATEMENT_NONE, 0};
-  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GError) error = NULL;
 
   g_cancellable_cancel (cancellable);
   g_assert_null (db_session_run (fixture->session, &plan, cancellable, &error));
@@ -136,8 +136,8 @@ test_timeout (Fixture *fixture, gconstpointer data)
 {
   DbStatementPlan plan = {LONG_SQL, NULL, DB_STATEMENT_NONE, 50 * G_TIME_SPAN_MILLISECOND};
   DbStatementPlan quick = {"SELECT 1", NULL, DB_STATEMENT_NONE, 10 * G_TIME_SPAN_SECOND};
-  g_autoptr(GError) error = NULL;
-  g_autoptr(DbResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DbResult) result = NULL;
   gint64 start = g_get_monotonic_time ();
 
   g_assert_null (db_session_run (fixture->session, &plan, NULL, &error));
@@ -154,7 +154,7 @@ static void
 test_cancel_in_transaction (Fixture *fixture, gconstpointer data)
 {
   DbStatementPlan plan = {LONG_SQL, NULL, DB_STATEMENT_NONE, 20 * G_TIME_SPAN_MILLISECOND};
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   fixture_execute (fixture->session, "BEGIN");
   g_assert_null (db_session_run (fixture->session, &plan, NULL, &error));
@@ -182,7 +182,7 @@ race (gpointer data)
   db_lock_lock (&self->lock);
   while (!self->done)
     {
-      g_autoptr(GCancellable) cancellable = g_steal_pointer (&self->cancellable);
+      g_autoptr (GCancellable) cancellable = g_steal_pointer (&self->cancellable);
       gint64 when = self->when;
 
       if (cancellable == NULL)
@@ -215,9 +215,9 @@ test_race (Fixture *fixture, gconstpointer data)
   thread = g_thread_new ("racer", race, &racer);
   for (guint i = 0; i < 1000; i++)
     {
-      g_autoptr(GCancellable) cancellable = g_cancellable_new ();
-      g_autoptr(GError) error = NULL;
-      g_autoptr(DbResult) result = NULL;
+      g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+      g_autoptr (GError) error = NULL;
+      g_autoptr (DbResult) result = NULL;
 
       db_lock_lock (&racer.lock);
       g_clear_object (&racer.cancellable);
@@ -251,7 +251,7 @@ test_hung_backend (Fixture *fixture, gconstpointer data)
 {
   DbStatementPlan plan = {"SELECT 1", NULL, DB_STATEMENT_NONE, 50 * G_TIME_SPAN_MILLISECOND};
   pid_t pid = PQbackendPID (DB_POSTGRES_SESSION (fixture->session)->conn);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   gint64 start = g_get_monotonic_time ();
 
   if (kill (pid, SIGSTOP) != 0)
@@ -263,6 +263,40 @@ test_hung_backend (Fixture *fixture, gconstpointer data)
   g_assert_error (error, DB_ERROR, DB_ERROR_TIMEOUT);
   g_assert_cmpint (g_get_monotonic_time () - start, <, 2 * SOON);
   g_assert_cmpint (db_session_get_state (fixture->session), ==, DB_SESSION_BROKEN);
+  kill (pid, SIGCONT);
+}
+
+static gpointer
+cancel_later (gpointer data)
+{
+  g_usleep (50 * G_TIME_SPAN_MILLISECOND); /* so that the check has begun; nothing depends on it */
+  g_cancellable_cancel (data);
+  return NULL;
+}
+
+/* Whoever cancels a check has waited long enough: the server is not asked to stop, and the session
+ * is given up at once. */
+static void
+test_cancelled_check (Fixture *fixture, gconstpointer data)
+{
+  pid_t pid = PQbackendPID (DB_POSTGRES_SESSION (fixture->session)->conn);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GError) error = NULL;
+  gint64 start = g_get_monotonic_time ();
+  GThread *thread;
+
+  if (kill (pid, SIGSTOP) != 0)
+    {
+      g_test_skip ("the server belongs to another user");
+      return;
+    }
+  thread = g_thread_new ("cancel", cancel_later, cancellable);
+  g_assert_false (
+    db_connection_manager_check_session (fixture->manager, fixture->session, cancellable, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpint (g_get_monotonic_time () - start, <, G_USEC_PER_SEC);
+  g_assert_cmpint (db_session_get_state (fixture->session), ==, DB_SESSION_BROKEN);
+  g_thread_join (thread);
   kill (pid, SIGCONT);
 }
 
@@ -280,7 +314,7 @@ static void
 run_cb (GObject *object, GAsyncResult *result, gpointer data)
 {
   AsyncData *self = data;
-  g_autoptr(DbResult) rows = NULL;
+  g_autoptr (DbResult) rows = NULL;
 
   g_assert_false (self->inside);
   g_assert_true (g_thread_self () == self->thread);
@@ -345,7 +379,7 @@ test_async (Fixture *fixture, gconstpointer data)
 static gpointer
 run_in_own_context (gpointer data)
 {
-  g_autoptr(GMainContext) context = g_main_context_new ();
+  g_autoptr (GMainContext) context = g_main_context_new ();
 
   g_main_context_push_thread_default (context);
   run_hundred (data, context);
@@ -408,7 +442,7 @@ static void
 test_async_cancel (Fixture *fixture, gconstpointer data)
 {
   DbStatementPlan plan = {LONG_SQL, NULL, DB_STATEMENT_NONE, 0};
-  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   AsyncData self;
   gint64 start = g_get_monotonic_time ();
 
@@ -438,7 +472,7 @@ test_async_cancel_at_once (Fixture *fixture, gconstpointer data)
   async_data_init (&self, NULL);
   for (guint i = 0; i < 50; i++)
     {
-      g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+      g_autoptr (GCancellable) cancellable = g_cancellable_new ();
 
       run_async (&self, fixture->session, &plan, cancellable);
       g_cancellable_cancel (cancellable);
@@ -504,6 +538,7 @@ main (int argc, char **argv)
   ADD ("in-transaction", test_cancel_in_transaction);
   ADD ("race", test_race);
   ADD ("hung-backend", test_hung_backend);
+  ADD ("cancelled-check", test_cancelled_check);
   ADD ("async", test_async);
   ADD ("async-own-context", test_async_own_context);
   ADD ("async-many-sessions", test_async_many_sessions);

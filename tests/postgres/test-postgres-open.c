@@ -10,6 +10,7 @@
 
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char *
@@ -26,10 +27,10 @@ uri_with (const char *user_and_password, const char *database, const char *query
 static gint64
 assert_refused (const char *uri, int code, const char *sqlstate, const char *part_of_text)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(DbConnectionManager) manager = fixture_manager_new (uri);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DbConnectionManager) manager = fixture_manager_new (uri);
   gint64 start = g_get_monotonic_time ();
-  g_autoptr(DbSession) session = db_connection_manager_open_session (manager, NULL, &error);
+  g_autoptr (DbSession) session = db_connection_manager_open_session (manager, NULL, &error);
 
   g_assert_null (session);
   g_test_message ("%s", error->message);
@@ -46,9 +47,9 @@ assert_refused (const char *uri, int code, const char *sqlstate, const char *par
 static void
 test_open (void)
 {
-  g_autoptr(DbConnectionManager) manager = fixture_manager_new (NULL);
+  g_autoptr (DbConnectionManager) manager = fixture_manager_new (NULL);
   DbSession *session = fixture_open (manager);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   g_assert_cmpint (db_session_get_state (session), ==, DB_SESSION_IDLE);
   g_assert_true (db_session_is_alive (session));
@@ -63,7 +64,7 @@ test_open (void)
 static void
 test_open_tcp (void)
 {
-  g_autoptr(DbConnectionManager) manager =
+  g_autoptr (DbConnectionManager) manager =
     fixture_manager_new (g_getenv ("DBPOOL_TEST_POSTGRES_TCP_URI"));
   g_autofree char *text = db_connection_manager_describe (manager);
   DbSession *session = fixture_open (manager);
@@ -73,12 +74,129 @@ test_open_tcp (void)
   fixture_close (manager, session);
 }
 
+static DbSession *
+open_with (DbConnectionManager *manager, DbDatabaseConfig *config)
+{
+  g_autoptr (GError) error = NULL;
+  DbSession *session =
+    db_connection_manager_open_session_with_config (manager, config, NULL, &error);
+
+  g_assert_no_error (error);
+  return session;
+}
+
+/* A copy of the manager's configuration has all that it has, the password too, and can be changed
+ * for one session. */
+static void
+test_open_with_config (void)
+{
+  g_autofree char *uri = g_strconcat (g_getenv ("DBPOOL_TEST_POSTGRES_TCP_URI"),
+                                      "?application_name=one&options=-c%20work_mem%3D123kB", NULL);
+  g_autoptr (DbConnectionManager) manager = fixture_manager_new (uri);
+  g_autoptr (DbDatabaseConfig) same = db_connection_manager_dup_database_config (manager);
+  g_autoptr (DbDatabaseConfig) renamed = db_connection_manager_dup_database_config (manager);
+  g_autoptr (DbDatabaseConfig) refused = db_connection_manager_dup_database_config (manager);
+  g_autoptr (DbDatabaseConfig) own = NULL;
+  g_autofree char *same_text = db_database_config_to_string (same);
+  g_autofree char *own_text = NULL;
+  g_autoptr (GError) error = NULL;
+  DbSession *session;
+
+  g_object_get (manager, "config", &own, NULL);
+  own_text = db_database_config_to_string (own);
+  g_assert_true (own != same);
+  g_assert_cmpstr (same_text, ==, own_text);
+  session = open_with (manager, same);
+  fixture_assert_text (session, "SHOW application_name", "one");
+  fixture_assert_text (session, "SHOW work_mem", "123kB");
+  fixture_close (manager, session);
+
+  g_object_set (renamed, "application-name", "two", NULL);
+  session = open_with (manager, renamed);
+  fixture_assert_text (session, "SHOW application_name", "two");
+  fixture_assert_text (session, "SHOW work_mem", "123kB");
+  fixture_close (manager, session);
+  g_test_expect_message ("dbpool", G_LOG_LEVEL_WARNING, "*application-name cannot be set*");
+  g_object_set (renamed, "application-name", "three", NULL);
+  g_test_assert_expected_messages ();
+
+  db_database_config_set_password (refused, "geheim");
+  g_assert_null (db_connection_manager_open_session_with_config (manager, refused, NULL, &error));
+  g_assert_error (error, DB_ERROR, DB_ERROR_AUTHENTICATION);
+  g_assert_null (strstr (error->message, "geheim"));
+
+  session = open_with (manager, NULL); /* its own is as it was */
+  fixture_assert_text (session, "SHOW application_name", "one");
+  fixture_close (manager, session);
+}
+
+/* The server's name for the session, from any thread, also when it is closed. */
+static void
+test_describe (void)
+{
+  g_autoptr (DbConnectionManager) manager = fixture_manager_new (NULL);
+  DbSession *session = fixture_open (manager);
+  g_autofree char *expected =
+    g_strdup_printf ("backend %d", (int) fixture_int64 (session, "SELECT pg_backend_pid()"));
+  g_autofree char *text = db_session_describe (session);
+  g_autofree char *closed_text = NULL;
+
+  g_assert_cmpstr (text, ==, expected);
+  db_connection_manager_close_session (manager, session);
+  closed_text = db_session_describe (session);
+  g_assert_cmpstr (closed_text, ==, expected);
+  g_object_unref (session);
+}
+
+/* What a child may do with a session of its parent's. */
+static gboolean
+is_harmless_in_child (DbConnectionManager *manager, DbSession *session)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DbResult) result = fixture_try (session, "SELECT 1", NULL, &error);
+
+  if (result != NULL || !g_error_matches (error, DB_ERROR, DB_ERROR_FORKED))
+    return FALSE;
+  g_clear_error (&error);
+  if (db_connection_manager_check_session (manager, session, NULL, &error) ||
+      db_session_get_state (session) != DB_SESSION_BROKEN || db_session_cancel (session))
+    return FALSE;
+  return TRUE;
+}
+
+/* Neither closing a session in a child nor forgetting it there is noticed in the parent. */
+static void
+test_fork (void)
+{
+  g_autoptr (DbConnectionManager) manager = fixture_manager_new (NULL);
+  DbSession *closed = fixture_open (manager);
+  DbSession *dropped = fixture_open (manager);
+  int status;
+  pid_t child = fork ();
+
+  if (child == 0)
+    {
+      gboolean ok = is_harmless_in_child (manager, closed);
+
+      db_connection_manager_close_session (manager, closed);
+      g_object_unref (closed);
+      g_object_unref (dropped);
+      _exit (ok ? 0 : 1);
+    }
+  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
+  g_assert_cmpint (status, ==, 0);
+  fixture_assert_text (closed, "SELECT 'fine'", "fine");
+  fixture_assert_text (dropped, "SELECT 'fine'", "fine");
+  fixture_close (manager, closed);
+  fixture_close (manager, dropped);
+}
+
 static void
 test_open_cancelled (void)
 {
-  g_autoptr(DbConnectionManager) manager = fixture_manager_new (NULL);
-  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
-  g_autoptr(GError) error = NULL;
+  g_autoptr (DbConnectionManager) manager = fixture_manager_new (NULL);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GError) error = NULL;
 
   g_cancellable_cancel (cancellable);
   g_assert_null (db_connection_manager_open_session (manager, cancellable, &error));
@@ -89,7 +207,7 @@ test_open_cancelled (void)
 static void
 test_close_waits (void)
 {
-  g_autoptr(DbConnectionManager) manager = fixture_manager_new (NULL);
+  g_autoptr (DbConnectionManager) manager = fixture_manager_new (NULL);
   DbSession *observer = fixture_open (manager);
   guint n_left = 0;
 
@@ -109,7 +227,7 @@ test_close_waits (void)
 static void
 test_not_closed (void)
 {
-  g_autoptr(DbConnectionManager) manager = fixture_manager_new (NULL);
+  g_autoptr (DbConnectionManager) manager = fixture_manager_new (NULL);
 
   g_object_unref (fixture_open (manager));
 }
@@ -117,7 +235,7 @@ test_not_closed (void)
 static void
 test_refused_by_server (void)
 {
-  g_autoptr(DbConnectionManager) manager = fixture_manager_new (NULL);
+  g_autoptr (DbConnectionManager) manager = fixture_manager_new (NULL);
   DbSession *session = fixture_open (manager);
   g_autofree char *password = uri_with ("dbpool:geheim", "dbpool_test", "");
   g_autofree char *no_password = uri_with ("dbpool", "dbpool_test", "?passfile=/nonexistent");
@@ -143,7 +261,7 @@ test_refused_by_server (void)
 static void
 test_refused_without_known_text (void)
 {
-  g_autoptr(DbConnectionManager) manager = fixture_manager_new (NULL);
+  g_autoptr (DbConnectionManager) manager = fixture_manager_new (NULL);
   DbSession *session = fixture_open (manager);
   g_autofree char *limited = uri_with ("limited:secret", "dbpool_test", "");
 
@@ -186,7 +304,7 @@ test_several_hosts (void)
   const char *tcp = g_getenv ("DBPOOL_TEST_POSTGRES_TCP_URI");
   const char *at = strchr (tcp, '@') + 1;
   g_autofree char *uri = g_strdup_printf ("postgresql://dbpool:secret@127.0.0.1:1,%s", at);
-  g_autoptr(DbConnectionManager) manager = fixture_manager_new (uri);
+  g_autoptr (DbConnectionManager) manager = fixture_manager_new (uri);
 
   fixture_close (manager, fixture_open (manager));
 }
@@ -195,8 +313,8 @@ test_several_hosts (void)
 static void
 test_silent_server (void)
 {
-  g_autoptr(GSocketListener) listener = g_socket_listener_new ();
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GSocketListener) listener = g_socket_listener_new ();
+  g_autoptr (GError) error = NULL;
   guint port = g_socket_listener_add_any_inet_port (listener, NULL, &error);
   g_autofree char *uri = NULL;
   gint64 took;
@@ -211,7 +329,7 @@ test_silent_server (void)
 static DbConninfo *
 conninfo_of (const char *uri)
 {
-  g_autoptr(DbDatabaseConfig) config = db_database_config_new_from_uri (uri, NULL);
+  g_autoptr (DbDatabaseConfig) config = db_database_config_new_from_uri (uri, NULL);
 
   return db_postgres_make_conninfo (config);
 }
@@ -219,7 +337,7 @@ conninfo_of (const char *uri)
 static void
 assert_default (const char *uri, const char *keyword, const char *expected)
 {
-  g_autoptr(DbConninfo) info = conninfo_of (uri);
+  g_autoptr (DbConninfo) info = conninfo_of (uri);
 
   g_assert_cmpstr (db_conninfo_get (info, keyword), ==, expected);
 }
@@ -227,8 +345,8 @@ assert_default (const char *uri, const char *keyword, const char *expected)
 static void
 test_defaults (void)
 {
-  g_autoptr(DbConninfo) local = conninfo_of ("postgresql:///");
-  g_autoptr(DbConninfo) remote = conninfo_of ("postgresql://db.example.org/?sslmode=require");
+  g_autoptr (DbConninfo) local = conninfo_of ("postgresql:///");
+  g_autoptr (DbConninfo) remote = conninfo_of ("postgresql://db.example.org/?sslmode=require");
 
   assert_default ("postgresql:///", "sslmode", "prefer");
   assert_default ("postgresql://localhost/", "sslmode", "prefer");
@@ -252,7 +370,7 @@ test_defaults (void)
 static void
 run_command (const char *const *argv)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
   int status;
 
   g_spawn_sync (NULL, (char **) argv, NULL,
@@ -294,7 +412,7 @@ switch_tls (DbConnectionManager *manager, DbSession *session, const char *sql, c
   while (!done)
     {
       DbSession *fresh = fixture_open (manager);
-      g_autoptr(DbResult) result = fixture_query (fresh, "SHOW ssl", NULL);
+      g_autoptr (DbResult) result = fixture_query (fresh, "SHOW ssl", NULL);
 
       done = g_strcmp0 (db_result_get_text (result, 0, 0), state) == 0;
       fixture_close (manager, fresh);
@@ -305,7 +423,7 @@ static char *
 tls_uri (const char *host, const char *query)
 {
   g_autofree char *uri = uri_with ("dbpool:secret", "dbpool_test", query);
-  g_auto(GStrv) parts = g_strsplit (uri, "127.0.0.1", 2);
+  g_auto (GStrv) parts = g_strsplit (uri, "127.0.0.1", 2);
 
   return g_strjoinv (host, parts);
 }
@@ -318,7 +436,7 @@ check_verification (const char *cert)
   g_autofree char *wrong_host = tls_uri ("127.0.0.1", good_query);
   g_autofree char *unknown = tls_uri ("localhost", "?sslmode=verify-full");
   g_autofree char *no_file = tls_uri ("localhost", "?sslmode=verify-full&sslrootcert=/nonexistent");
-  g_autoptr(DbConnectionManager) manager = fixture_manager_new (good);
+  g_autoptr (DbConnectionManager) manager = fixture_manager_new (good);
   DbSession *session = fixture_open (manager);
 
   fixture_assert_text (session, "SELECT ssl::text FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
@@ -335,7 +453,7 @@ test_tls (void)
 {
   g_autofree char *openssl = g_find_program_in_path ("openssl");
   const char *folder = g_getenv ("DBPOOL_TEST_POSTGRES_DATADIR");
-  g_autoptr(DbConnectionManager) manager = NULL;
+  g_autoptr (DbConnectionManager) manager = NULL;
   g_autofree char *cert = NULL;
   g_autofree char *key = NULL;
   DbSession *session;
@@ -363,6 +481,9 @@ main (int argc, char **argv)
 
   g_test_add_func ("/postgres/open/works", test_open);
   g_test_add_func ("/postgres/open/tcp", test_open_tcp);
+  g_test_add_func ("/postgres/open/with-config", test_open_with_config);
+  g_test_add_func ("/postgres/open/describe", test_describe);
+  g_test_add_func ("/postgres/open/fork", test_fork);
   g_test_add_func ("/postgres/open/cancelled", test_open_cancelled);
   g_test_add_func ("/postgres/open/close-waits", test_close_waits);
   g_test_add_func ("/postgres/open/not-closed", test_not_closed);

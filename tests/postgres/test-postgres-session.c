@@ -43,7 +43,7 @@ assert_cell (DbResult *result, guint column, DbValueType type, const char *text)
 static void
 test_types (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(DbResult) result =
+  g_autoptr (DbResult) result =
     fixture_query (fixture->session,
                    "SELECT true, false, 1::int2, '-2147483648'::int4, 9223372036854775807::int8, "
                    "'-9223372036854775808'::int8, 26::oid, 1.5::float8, 'NaN'::float8, "
@@ -53,7 +53,7 @@ test_types (Fixture *fixture, gconstpointer data)
                    "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, '{\"a\": 1}'::json, "
                    "'{\"a\": 1}'::jsonb, 'text', NULL, '{1,2}'::int[] AS numbers",
                    NULL);
-  g_autoptr(GBytes) bytes = NULL;
+  g_autoptr (GBytes) bytes = NULL;
 
   g_assert_cmpuint (db_result_get_n_columns (result), ==, 23);
   g_assert_cmpint (db_result_get_cell_type (result, 0, 0), ==, DB_VALUE_TYPE_BOOLEAN);
@@ -91,8 +91,8 @@ test_types (Fixture *fixture, gconstpointer data)
 static void
 test_escaped_bytes (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(DbResult) result = NULL;
-  g_autoptr(GBytes) bytes = NULL;
+  g_autoptr (DbResult) result = NULL;
+  g_autoptr (GBytes) bytes = NULL;
 
   fixture_execute (fixture->session, "SET bytea_output = 'escape'");
   result = fixture_query (fixture->session, "SELECT '\\x005c78ff'::bytea", NULL);
@@ -103,12 +103,12 @@ test_escaped_bytes (Fixture *fixture, gconstpointer data)
 static void
 test_params (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(DbParams) params = db_params_new ();
-  g_autoptr(GBytes) bytes = g_bytes_new_static ("\x00\xff\\x", 4);
-  g_autoptr(GBytes) back = NULL;
-  g_autoptr(GBytes) empty = g_bytes_new_static (NULL, 0);
-  g_autoptr(GError) error = NULL;
-  g_autoptr(DbResult) result = NULL;
+  g_autoptr (DbParams) params = db_params_new ();
+  g_autoptr (GBytes) bytes = g_bytes_new_static ("\x00\xff\\x", 4);
+  g_autoptr (GBytes) back = NULL;
+  g_autoptr (GBytes) empty = g_bytes_new_static (NULL, 0);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DbResult) result = NULL;
   DbStatementPlan plan = {
     "SELECT $1::bool, $2::int8, $3::float8, $4::text, $5::bytea, $6::text, $7::numeric, "
     "$8::float8, "
@@ -153,8 +153,8 @@ test_params (Fixture *fixture, gconstpointer data)
 static void
 assert_wrong_count (Fixture *fixture, const char *sql, GVariant *params, const char *text)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(DbResult) result = fixture_try (fixture->session, sql, params, &error);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DbResult) result = fixture_try (fixture->session, sql, params, &error);
 
   g_assert_null (result);
   g_assert_error (error, DB_ERROR, DB_ERROR_QUERY);
@@ -180,9 +180,9 @@ test_wrong_count (Fixture *fixture, gconstpointer data)
 static void
 test_bad_params (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(DbParams) params = db_params_new ();
+  g_autoptr (DbParams) params = db_params_new ();
   DbStatementPlan plan = {"SELECT 1", params, DB_STATEMENT_NONE, 0};
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   for (guint i = 0; i < 70000; i++)
     db_params_add_null (params);
@@ -233,7 +233,7 @@ test_rows_affected (Fixture *fixture, gconstpointer data)
 
   for (gsize i = 0; i < G_N_ELEMENTS (statements); i++)
     {
-      g_autoptr(DbResult) result = fixture_query (fixture->session, statements[i].sql, NULL);
+      g_autoptr (DbResult) result = fixture_query (fixture->session, statements[i].sql, NULL);
 
       g_assert_cmpint (db_result_get_rows_affected (result), ==, statements[i].expected);
     }
@@ -250,8 +250,8 @@ run_script (Fixture *fixture, const char *sql, GError **error)
 static void
 test_script (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(DbResult) result =
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DbResult) result =
     run_script (fixture, "SELECT 1; CREATE TEMP TABLE t (i int); SELECT 3", &error);
 
   g_assert_no_error (error);
@@ -320,7 +320,7 @@ test_dirty (Fixture *fixture, gconstpointer data)
 static void
 reset (Fixture *fixture, DbResetLevel level)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   db_connection_manager_reset_session (fixture->manager, fixture->session, level, NULL, &error);
   g_assert_no_error (error);
@@ -399,7 +399,7 @@ count_prepared (Fixture *fixture)
 {
   DbStatementPlan plan = {"SELECT count(*) FROM pg_prepared_statements", NULL,
                           DB_STATEMENT_UNCACHED, 0};
-  g_autoptr(DbResult) result = db_session_run (fixture->session, &plan, NULL, NULL);
+  g_autoptr (DbResult) result = db_session_run (fixture->session, &plan, NULL, NULL);
 
   return db_result_get_int64 (result, 0, 0);
 }
@@ -458,7 +458,7 @@ static void
 test_prepared_heals (Fixture *fixture, gconstpointer data)
 {
   DbSession *session = fixture->session;
-  g_autoptr(DbResult) result = NULL;
+  g_autoptr (DbResult) result = NULL;
 
   fixture_execute (session, "CREATE TEMP TABLE t (i int)");
   repeat (fixture, "SELECT * FROM t", 3);
@@ -516,7 +516,7 @@ test_copy (Fixture *fixture, gconstpointer data)
     "COPY t TO STDOUT",
     "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 1000000)) TO STDOUT",
   };
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   fixture_execute (session, "CREATE TEMP TABLE t (i int)");
   for (gsize i = 0; i < G_N_ELEMENTS (copies); i++)
@@ -540,7 +540,7 @@ static void
 test_read_only (Fixture *fixture, gconstpointer data)
 {
   DbSession *session = fixture->session;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   fixture_execute (session, "CREATE TABLE read_only_test (i int)");
   g_assert_true (db_session_set_read_only (session, TRUE));
@@ -566,7 +566,7 @@ test_read_only (Fixture *fixture, gconstpointer data)
 static void
 test_big_result (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(DbResult) result =
+  g_autoptr (DbResult) result =
     fixture_query (fixture->session,
                    "SELECT i, i::text, i / 2.0, NULL::int FROM generate_series(1, 100000) i", NULL);
 
@@ -581,7 +581,7 @@ static void
 test_big_param (Fixture *fixture, gconstpointer data)
 {
   g_autofree char *text = g_strnfill (8 * 1024 * 1024, 'x');
-  g_autoptr(DbResult) result =
+  g_autoptr (DbResult) result =
     fixture_query (fixture->session, "SELECT $1::text", g_variant_new ("(s)", text));
 
   g_assert_cmpstr (db_result_get_text (result, 0, 0), ==, text);
@@ -608,7 +608,7 @@ static void
 test_killed_idle (Fixture *fixture, gconstpointer data)
 {
   DbSession *victim = fixture_open (fixture->manager);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   g_assert_true (db_session_is_alive (victim));
   terminate (fixture, victim);
@@ -627,7 +627,7 @@ test_killed_unseen (Fixture *fixture, gconstpointer data)
   for (guint i = 0; i < 4; i++)
     {
       DbSession *victim = fixture_open (fixture->manager);
-      g_autoptr(GError) error = NULL;
+      g_autoptr (GError) error = NULL;
 
       for (guint j = 0; j < i; j++)
         fixture_execute (victim, "SELECT 1");
@@ -673,7 +673,7 @@ test_killed_running (Fixture *fixture, gconstpointer data)
 {
   DbSession *victim = fixture_open (fixture->manager);
   GThread *thread = g_thread_new ("victim", run_long, victim);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   wait_until_running (fixture, victim);
   terminate (fixture, victim);
@@ -710,11 +710,11 @@ test_notices (Fixture *fixture, gconstpointer data)
 static void
 test_pgconn (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(DbPoolConfig) config = db_pool_config_new ();
-  g_autoptr(DbPool) pool = NULL;
-  g_autoptr(DbConnection) connection = NULL;
-  g_autoptr(DbResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DbPoolConfig) config = db_pool_config_new ();
+  g_autoptr (DbPool) pool = NULL;
+  g_autoptr (DbConnection) connection = NULL;
+  g_autoptr (DbResult) result = NULL;
   PGresult *copied;
   PGconn *conn;
 
@@ -752,9 +752,9 @@ test_pgconn (Fixture *fixture, gconstpointer data)
 static void
 test_pgconn_read_only (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(DbPool) pool = db_pool_new (fixture->manager, NULL, &error);
-  g_autoptr(DbConnection) connection =
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DbPool) pool = db_pool_new (fixture->manager, NULL, &error);
+  g_autoptr (DbConnection) connection =
     db_pool_acquire_full (pool, DB_ACQUIRE_READ_ONLY, -1, NULL, NULL, &error);
   PGresult *result;
 

@@ -159,7 +159,7 @@ test_token_timeout (Fixture *fixture, gconstpointer data)
   assert_fails (other, "INSERT INTO t VALUES (1)", DB_ERROR_BUSY,
                 "of this process has been writing");
   g_assert_cmpint (g_get_monotonic_time () - start, >=, 50 * 1000);
-  assert_fails (other, "BEGIN IMMEDIATE", DB_ERROR_BUSY, "(since its BEGIN)");
+  assert_fails (other, "BEGIN IMMEDIATE", DB_ERROR_BUSY, "(since its BEGIN IMMEDIATE)");
   g_assert_cmpint (db_session_get_state (other), ==, DB_SESSION_IDLE);
 
   /* The statement's own timeout is another matter. */
@@ -174,6 +174,57 @@ test_token_timeout (Fixture *fixture, gconstpointer data)
   run (other, "INSERT INTO t VALUES (1)");
   close_session (manager, holder);
   close_session (manager, other);
+}
+
+static void
+assert_described (DbSession *session, const char *part)
+{
+  g_autofree char *text = db_session_describe (session);
+
+  if (part == NULL)
+    g_assert_cmpstr (text, ==, NULL);
+  else
+    {
+      g_assert_nonnull (text);
+      assert_contains (text, part);
+    }
+}
+
+/* A session says what it does with the write token, to whoever asks. */
+static void
+test_describe (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (DbSqliteManager) manager = new_manager (fixture, LONG_BUSY_TIMEOUT);
+  DbSession *holder = open_session (manager);
+  DbSession *other = open_session (manager);
+  RunJob job = {0};
+
+  run (holder, "CREATE TABLE t (a)");
+  assert_described (holder, NULL);
+  run (holder, "BEGIN IMMEDIATE");
+  assert_described (holder, "writes for 0.");
+  assert_described (holder, "(since its BEGIN IMMEDIATE)");
+  start_job (&job, other, "INSERT INTO t VALUES (1)");
+  wait_for_queue (fixture, 1);
+  assert_described (other, "waits for the write token for 0.");
+  assert_described (holder, "(since its BEGIN IMMEDIATE)");
+  run (holder, "COMMIT");
+  join_job (&job);
+  g_assert_no_error (job.error);
+  clear_job (&job);
+  assert_described (other, NULL);
+
+  run (holder, "BEGIN");
+  assert_described (holder, NULL);
+  run (holder, "INSERT INTO t VALUES (2)");
+  assert_described (holder, "(since its INSERT)");
+  run (holder, "COMMIT");
+  run (holder, "BEGIN EXCLUSIVE");
+  assert_described (holder, "(since its BEGIN EXCLUSIVE)");
+  close_session (manager, other);
+  db_connection_manager_close_session (DB_CONNECTION_MANAGER (manager), holder);
+  assert_described (holder, NULL);
+  g_object_unref (holder);
 }
 
 static void
@@ -699,6 +750,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   ADD ("token-order", test_token_order, NULL);
   ADD ("token-timeout", test_token_timeout, NULL);
+  ADD ("describe", test_describe, NULL);
   ADD ("no-busy-timeout", test_no_busy_timeout, NULL);
   ADD ("cancel-token-wait/cancellable", test_cancel_token_wait, GINT_TO_POINTER (BY_CANCELLABLE));
   ADD ("cancel-token-wait/session", test_cancel_token_wait, GINT_TO_POINTER (BY_SESSION));

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ * SPDX-FileCopyrightText: 2026 The dbpool authors */
+
+/* The jobs: one for each effect of the core on a session, on a thread of dbpool's, with the session
+ * to itself and no lock held. And the hooks, which are asked there.
+ *
+ * A hook sees the session through a handle on a private loan, which becomes inert when the hook
+ * returns. Its verdict is the pool's: a session that it rejects, or leaves in a transaction, is
+ * closed. */
+
+#include "config.h"
+
+#include "db-connection-private.h"
+#include "db-error-private.h"
+#include "db-pool-engine-private.h"
+#include "db-pool.h"
+#include "db-session-private.h"
+
+/* Bounds. A check or a reset that takes too long is cancelled, and so fails. */
+
+typedef struct
+{
+  GCancellable *cancellable; /* for the manager; NULL: no bound */
+  DbTimer *timer;
+  GCancellable *parent; /* cancels it, too */
+  gulong handler;
+} DbBound;
+
+static void
+expired_cb (gpointer cancellable)
+{
+  g_cancellable_cancel (cancellable);
+}
+
+static void
+parent_cancelled_cb (GCancellable *parent, GCancellable *cancellable)
+{
+  g_cancellable_cancel (cancellable);
+}
+
+static void
+bound_begin (DbBound *self, DbEngine *engine, GCancellable *parent)
+{
+  gint64 limit;
+
+  db_lock_lock (&engine->lock);
+  limit = engine->check_timeout;
+  db_lock_unlock (&engine->lock);
+
+  *self = (DbBound){0};
+  if (limit <= 0 || limit == G_MAXINT64)
+    {
+      g_set_object (&self->cancellable, parent);
+      return;
+    }
+  self->cancellable = g_cancellable_new ();
+  if (parent != NULL)
+    {
+      self->parent = parent;
+      self->handler = g_cancellable_connect (parent, G_CALLBACK (parent_cancelled_cb),
+                                             g_object_ref (self->cancellable), g_object_unref);
+    }
+  self->timer = db_timer_new (expired_cb, g_object_ref (self->cancellable), g_object_unref);
+  db_timer_set (self->timer, db_engine_get_deadline (engine, limit, g_get_monotonic_time ()));
+}
+
+static void
+bound_end (DbBound *self)
+{
+  if (self->handler != 0)
+    g_signal_handler_disconnect (self->parent, self->handler);
+  g_clear_pointer (&self->timer, db_timer_free);
+  g_clear_object (&self->cancellable);
+}
+
+/* Hooks. */
+
+static const char *
+get_hook_name (DbHook hook)
+{
+  static const char *const names[DB_N_HOOKS] = {
+    [DB_HOOK_BEFORE_CONNECT] = "before-connect",
+    [DB_HOOK_AFTER_CONNECT] = "after-connect",
+    [DB_HOOK_BEFORE_ACQUIRE] = "before-acquire",
+  };
+
+  return names[hook];
+}
+
+static void
+get_hook (DbEngine *self, DbHook hook, DbHookEntry *entry)
+{
+  DB_LOCK_SCOPE (&self->lock);
+
+  *entry = self->hooks[hook];
+}
+
+/* The pool whose hook the thread runs, for those that use it. */
+static __thread DbEngine *engine_of_hook;
+
+gboolean
+db_engine_is_in_hook (DbEngine *self)
+{
+  return engine_of_hook == self;
+}
+
+/* Calls it; the error says which hook it was. */
+static gboolean
+call_hook (DbEngine *self, DbHook hook, const DbHookEntry *entry, GObject *subject, GError **error)
+{
+  g_autoptr (DbPool) pool = g_weak_ref_get (&self->pool);
+  DbEngine *outer = engine_of_hook;
+  GError *local_error = NULL;
+  gboolean wanted;
+
+  if (pool == NULL)
+    {
+      g_propagate_error (error, db_engine_new_closed_error (self));
+      return FALSE;
+    }
+  engine_of_hook = self;
+  wanted = entry->func (pool, subject, entry->data, &local_error);
+  engine_of_hook = outer;
+  if (wanted)
+    {
+      g_clear_error (&local_error);
+      return TRUE;
+    }
+  if (local_error == NULL)
+    g_set_error (error, DB_ERROR, DB_ERROR_FAILED, "the %s hook of pool %s failed without an error",
+                 get_hook_name (hook), self->name);
+  else
+    g_propagate_prefixed_error (error, local_error,
+                                "the %s hook of pool %s: ", get_hook_name (hook), self->name);
+  return FALSE;
+}
+
+/* It has to leave the session as it found it: idle. */
+static gboolean
+is_left_idle (DbEngine *self, DbHook hook, DbLease *lease, GError **error)
+{
+  DbSessionState state = db_session_get_state (lease->session);
+
+  if (state == DB_SESSION_IDLE)
+    return TRUE;
+  /* Not a final error: the next session may fare better. */
+  g_set_error (error, DB_ERROR, DB_ERROR_CONNECTION,
+               "the %s hook of pool %s left a session %s; the session is closed",
+               get_hook_name (hook), self->name,
+               state == DB_SESSION_BROKEN ? "broken"
+               : state == DB_SESSION_BUSY ? "with a statement running"
+                                          : "in a transaction");
+  if (state != DB_SESSION_BROKEN && error != NULL)
+    g_warning ("%s", (*error)->message);
+  return FALSE;
+}
+
+gboolean
+db_engine_ask_hook (DbEngine *self, DbHook hook, DbLease *lease, GError **error)
+{
+  DbHookEntry entry;
+  DbConnection *connection;
+  guint64 loan;
+  gboolean wanted;
+
+  get_hook (self, hook, &entry);
+  if (entry.func == NULL)
+    return TRUE;
+  loan = db_lease_begin_private (lease, (DbTag){get_hook_name (hook), TRUE});
+  connection = db_connection_new (db_lease_ref (lease), loan);
+  wanted = call_hook (self, hook, &entry, G_OBJECT (connection), error);
+  db_lease_end_private (lease, loan);
+  g_object_unref (connection);
+  return wanted && is_left_idle (self, hook, lease, error);
+}
+
+/* Opening. */
+
+/* With a before-connect hook, the session is opened with a configuration of its own. @given: that
+ * of another pool's hook, or NULL. */
+static DbSession *
+open_session (DbEngine *self,
+              DbConnectionManager *manager,
+              DbDatabaseConfig *given,
+              GCancellable *cancellable,
+              GError **error)
+{
+  g_autoptr (DbDatabaseConfig) config = given != NULL ? g_object_ref (given) : NULL;
+  DbHookEntry entry;
+
+  if (manager == NULL)
+    {
+      g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION, "pool %s has no manager", self->name);
+      return NULL;
+    }
+  get_hook (self, DB_HOOK_BEFORE_CONNECT, &entry);
+  if (entry.func != NULL && config == NULL)
+    config = db_connection_manager_dup_database_config (manager);
+  if (entry.func != NULL &&
+      !call_hook (self, DB_HOOK_BEFORE_CONNECT, &entry, G_OBJECT (config), error))
+    return NULL;
+  return db_connection_manager_open_session_with_config (manager, config, cancellable, error);
+}
+
+/* What it sets up is the state that the pool keeps sessions in, not one to be cleaned. */
+static gboolean
+set_up_session (DbEngine *self, DbLease *lease, GError **error)
+{
+  if (!db_engine_ask_hook (self, DB_HOOK_AFTER_CONNECT, lease, error))
+    return FALSE;
+  db_session_clear_dirty (lease->session);
+  return TRUE;
+}
+
+DbLease *
+db_engine_open (DbEngine *self,
+                DbConnectionManager *manager,
+                DbDatabaseConfig *config,
+                DbSlot *slot,
+                GCancellable *cancellable,
+                GError **error)
+{
+  g_autoptr (DbSession) session = open_session (self, manager, config, cancellable, error);
+  DbLease *lease;
+
+  if (session == NULL)
+    return NULL;
+  lease = db_lease_new (self, manager, session, slot);
+  if (set_up_session (self, lease, error))
+    return lease;
+  db_connection_manager_close_session (manager, session);
+  db_lease_unref (lease);
+  return NULL;
+}
+
+/* On the worker. The lease's lock is held across the core's call, so that the slot cannot go away.
+ */
+static void
+hung_up_cb (gpointer data)
+{
+  DbLease *lease = data;
+  DbEngine *self = lease->engine;
+  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+
+  db_engine_look_for_listeners (self);
+  db_lock_lock (&lease->lock);
+  if (lease->slot != NULL)
+    db_pool_core_doom (self->core, lease->slot, DB_DROP_BROKEN, g_get_monotonic_time (), &fx);
+  db_lock_unlock (&lease->lock);
+  db_engine_run_effects (self, &fx);
+}
+
+void
+db_engine_watch (DbLease *lease)
+{
+  int fd = db_session_get_fd (lease->session);
+
+  if (fd >= 0)
+    lease->watch =
+      db_watch_new (fd, hung_up_cb, db_lease_ref (lease), (GDestroyNotify) db_lease_unref);
+}
+
+/* The ends of jobs. */
+
+static void
+job_end (DbSlotJob *job, DbPoolEffects *fx)
+{
+  db_engine_run_effects (job->engine, fx);
+  db_engine_unref (job->engine);
+  g_free (job);
+}
+
+void
+db_engine_open_job (gpointer data)
+{
+  DbSlotJob *job = data;
+  DbEngine *self = job->engine;
+  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+  g_autoptr (GError) error = NULL;
+  DbLease *lease =
+    db_engine_open (self, db_engine_get_manager (self), NULL, job->slot, self->cancellable, &error);
+
+  db_engine_look_for_listeners (self);
+  if (lease != NULL)
+    {
+      db_engine_watch (lease);
+      job->slot->data = lease;
+      db_pool_core_opened (self->core, job->slot, g_get_monotonic_time (), &fx);
+    }
+  else
+    db_pool_core_open_failed (self->core, job->slot, error, db_error_is_permanent_for_open (error),
+                              g_get_monotonic_time (), &fx);
+  job_end (job, &fx);
+}
+
+static gboolean
+check_session (DbEngine *self, DbLease *lease, GError **error)
+{
+  gboolean works;
+  DbBound bound;
+
+  bound_begin (&bound, self, self->cancellable);
+  works =
+    db_connection_manager_check_session (lease->manager, lease->session, bound.cancellable, error);
+  bound_end (&bound);
+  if (works && db_session_get_state (lease->session) != DB_SESSION_IDLE)
+    {
+      g_set_error_literal (error, DB_ERROR, DB_ERROR_FAILED, "the check left it in a transaction");
+      works = FALSE;
+    }
+  if (!works)
+    g_debug ("pool %s: a session failed its check: %s", self->name, (*error)->message);
+  return works;
+}
+
+/* A rejection speaks of one session, unless the hook says otherwise. */
+static gboolean
+is_final (const GError *error)
+{
+  return g_error_matches (error, DB_ERROR, DB_ERROR_CONFIGURATION) ||
+         g_error_matches (error, DB_ERROR, DB_ERROR_AUTHENTICATION);
+}
+
+void
+db_engine_check_job (gpointer data)
+{
+  DbSlotJob *job = data;
+  DbEngine *self = job->engine;
+  DbLease *lease = job->slot->data;
+  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+  DbCheckResult result = DB_CHECK_WORKS;
+  g_autoptr (GError) error = NULL;
+
+  if (job->slot->needs_check && !check_session (self, lease, &error))
+    result = DB_CHECK_FAILED;
+  else if (job->slot->needs_hook &&
+           !db_engine_ask_hook (self, DB_HOOK_BEFORE_ACQUIRE, lease, &error))
+    result = DB_CHECK_REJECTED;
+  db_engine_look_for_listeners (self);
+  db_pool_core_checked (self->core, job->slot, result, is_final (error), error,
+                        g_get_monotonic_time (), &fx);
+  job_end (job, &fx);
+}
+
+/* Trusts the protocol, not the manager: who comes next must not find a transaction. Where settings
+ * of the session may have gone, the hook that made them is asked again. */
+static gboolean
+reset_session (DbEngine *self, DbLease *lease, GError **error)
+{
+  int level = g_atomic_int_get (&self->reset_level);
+  gboolean cleaned =
+    level == DB_RESET_CLEAN || (level == DB_RESET_DIRTY && db_session_is_dirty (lease->session));
+  gboolean works;
+  DbBound bound;
+
+  bound_begin (&bound, self, NULL);
+  works = db_connection_manager_reset_session (lease->manager, lease->session, level,
+                                               bound.cancellable, error);
+  bound_end (&bound);
+  if (!works)
+    return FALSE;
+  if (db_session_get_state (lease->session) != DB_SESSION_IDLE)
+    {
+      g_set_error_literal (error, DB_ERROR, DB_ERROR_FAILED, "it is still in a transaction");
+      return FALSE;
+    }
+  db_session_clear_dirty (lease->session);
+  return !cleaned || set_up_session (self, lease, error);
+}
+
+void
+db_engine_reset_job (gpointer data)
+{
+  DbSlotJob *job = data;
+  DbEngine *self = job->engine;
+  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+  g_autoptr (GError) error = NULL;
+  gboolean works = reset_session (self, job->slot->data, &error);
+
+  db_engine_look_for_listeners (self);
+  if (!works)
+    {
+      g_debug ("pool %s: a session could not be reset: %s", self->name, error->message);
+      db_pool_core_add_event (self->core, DB_EVENT_BACKGROUND_ERROR, 0, NULL, error, &fx);
+    }
+  db_pool_core_reset_done (self->core, job->slot, works, g_get_monotonic_time (), &fx);
+  job_end (job, &fx);
+}
+
+void
+db_engine_close_job (gpointer data)
+{
+  DbSlotJob *job = data;
+  DbLease *lease = job->slot->data;
+  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+
+  g_clear_pointer (&lease->watch, db_watch_free);
+  db_connection_manager_close_session (lease->manager, lease->session);
+  db_lock_lock (&lease->lock);
+  lease->slot = NULL;
+  db_lock_unlock (&lease->lock);
+  /* Who looks at the slots takes a reference to the lease; so it goes after the slot. */
+  db_pool_core_closed (job->engine->core, job->slot, g_get_monotonic_time (), &fx);
+  db_lease_unref (lease);
+  job_end (job, &fx);
+}
