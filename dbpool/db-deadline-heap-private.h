@@ -11,6 +11,7 @@
 typedef struct
 {
   GPtrArray *tickets;
+  guint peak; /* since it was last empty */
 } DbDeadlineHeap;
 
 void db_deadline_heap_init (DbDeadlineHeap *self);

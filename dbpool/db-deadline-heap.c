@@ -7,6 +7,9 @@
 
 #include "db-deadline-heap-private.h"
 
+/* So many places are kept when the heap is empty. */
+#define PEAK_WORTH_KEEPING 256
+
 void
 db_deadline_heap_init (DbDeadlineHeap *self)
 {
@@ -70,7 +73,20 @@ db_deadline_heap_add (DbDeadlineHeap *self, DbTicket *ticket)
 {
   g_assert (ticket->heap_index == 0);
   g_ptr_array_add (self->tickets, ticket);
+  self->peak = MAX (self->peak, self->tickets->len);
   move_up (self, self->tickets->len, ticket);
+}
+
+/* What a rush has needed is given back after it. */
+static void
+forget_peak (DbDeadlineHeap *self)
+{
+  if (self->peak > PEAK_WORTH_KEEPING)
+    {
+      g_ptr_array_unref (self->tickets);
+      self->tickets = g_ptr_array_new ();
+    }
+  self->peak = 0;
 }
 
 void
@@ -84,6 +100,8 @@ db_deadline_heap_remove (DbDeadlineHeap *self, DbTicket *ticket)
   last = get (self, self->tickets->len);
   g_ptr_array_set_size (self->tickets, (int) self->tickets->len - 1);
   ticket->heap_index = 0;
+  if (self->tickets->len == 0)
+    forget_peak (self);
   if (last == ticket)
     return;
   if (index > 1 && get (self, index / 2)->deadline > last->deadline)

@@ -559,6 +559,8 @@ db_engine_deliver_cb (gpointer item, gpointer engine)
 
   if (ticket->cancellable != NULL)
     disconnect_cancel (ticket);
+  if (g_cancellable_is_cancelled (ticket->cancellable))
+    give_up (self, &ticket->base, DB_TICKET_CANCELLED);
   if (db_pool_core_take (self->core, &ticket->base, g_get_monotonic_time (), &fx) ==
       DB_TICKET_TAKEN)
     lease = begin_loan (self, ticket->base.slot, ticket->flags, ticket->tag, &loan, &error);

@@ -15,6 +15,9 @@
  * opened for them if there is room. */
 #define DB_PATIENCE (250 * G_TIME_SPAN_MILLISECOND)
 
+/* How long every session must have been lent to threads that wait before that is reported. */
+#define DB_DEADLOCK_PATIENCE (100 * G_TIME_SPAN_MILLISECOND)
+
 /* How many events wait for their main context at most. */
 #define DB_MAX_EVENTS 4096
 
@@ -42,11 +45,12 @@ struct _DbPoolCore
   gboolean closed;
   gboolean suspended;
   gboolean gated;
-  gboolean deadlocked; /* and reported; until a loan ends */
-  gboolean wanted;     /* a try found nothing: open one for the next */
-  guint n_in_hooks;    /* PENDING tickets of threads that run a hook */
-  guint n_fills;       /* begin_fill() without end_fill() */
-  guint fill;          /* so many sessions are to be there, for those */
+  gboolean deadlocked;   /* and reported; until a loan ends */
+  gint64 deadlock_since; /* 0: not deadlocked */
+  gboolean wanted;       /* a try found nothing: open one for the next */
+  guint n_in_hooks;      /* PENDING tickets of threads that run a hook */
+  guint n_fills;         /* begin_fill() without end_fill() */
+  guint fill;            /* so many sessions are to be there, for those */
   guint n_retiring;
   guint n_slow;
   guint generation; /* slots of an older one are closed when they come back */
@@ -143,6 +147,10 @@ void db_pool_core_deliver_locked (DbPoolCore *self,
                                   DbPoolEffects *fx);
 /* When to check an idle session unasked. */
 gint64 db_pool_core_choose_check_locked (DbPoolCore *self, DbSlot *slot);
+
+/* Deadlocks of threads that acquire more than once. */
+gboolean db_pool_core_is_deadlocked_locked (DbPoolCore *self);
+void db_pool_core_report_deadlock_locked (DbPoolCore *self, DbPoolEffects *fx);
 
 /* From db-pool-core.c */
 GArray *db_pool_core_new_events (void);

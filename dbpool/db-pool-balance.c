@@ -287,6 +287,7 @@ db_pool_core_end_loan_locked (DbPoolCore *self, DbSlot *slot, gint64 now, DbPool
 {
   self->stats.use_time += now - slot->since;
   self->deadlocked = FALSE;
+  self->deadlock_since = 0;
   db_pool_core_add_event_locked (self, DB_EVENT_RETURNED, now - slot->since, NULL, NULL, fx);
 }
 
@@ -544,8 +545,8 @@ open_missing_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
 
 /* Every session there may be is lent, each to a thread that waits for another one. Sessions that
  * were acquired asynchronously belong to no thread, and so nobody waits who has one. */
-static gboolean
-is_deadlocked_locked (DbPoolCore *self)
+gboolean
+db_pool_core_is_deadlocked_locked (DbPoolCore *self)
 {
   if (g_hash_table_size (self->waiting) == 0 || self->stats.lent != self->slots.length ||
       self->stats.lent < self->settings.max_connections)
@@ -571,28 +572,50 @@ holds_any_locked (DbPoolCore *self, guint thread)
 }
 
 /* The newest of those who hold one may have to let go: failing anybody else helps nobody. */
-static void
-handle_deadlock_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
+void
+db_pool_core_report_deadlock_locked (DbPoolCore *self, DbPoolEffects *fx)
 {
-  if (!self->deadlocked)
-    {
-      self->deadlocked = TRUE;
-      self->stats.deadlocks++;
-      fx->deadlock = TRUE;
-    }
-  if (!self->settings.fail_on_deadlock)
+  if (self->deadlocked)
     return;
+  self->deadlocked = TRUE;
+  self->stats.deadlocks++;
+  fx->deadlock = TRUE;
+}
+
+static void
+fail_newest_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
+{
   for (GList *link = self->queue.tail; link != NULL; link = link->prev)
     {
       DbTicket *ticket = link->data;
 
-      if (!holds_any_locked (self, ticket->thread))
+      if (ticket->thread == 0)
         continue;
       db_pool_core_dequeue_locked (self, ticket);
       db_pool_core_fail_locked (self, ticket, DB_REFUSAL_DEADLOCK, now);
       db_pool_core_announce_locked (ticket, fx);
       return;
     }
+}
+
+/* A thread may have handed its connection to another one, which returns it in a moment: so a
+ * deadlock is reported when it has lasted, unless the user says that threads do no such thing. */
+static void
+watch_for_deadlock_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
+{
+  if (self->queue.length == 0 || !db_pool_core_is_deadlocked_locked (self))
+    {
+      self->deadlock_since = 0;
+      return;
+    }
+  if (self->deadlock_since == 0)
+    self->deadlock_since = now;
+  if (self->settings.fail_on_deadlock || now - self->deadlock_since >= DB_DEADLOCK_PATIENCE)
+    db_pool_core_report_deadlock_locked (self, fx);
+  else
+    db_pool_core_arm_locked (self, self->deadlock_since + DB_DEADLOCK_PATIENCE, fx);
+  if (self->settings.fail_on_deadlock)
+    fail_newest_locked (self, now, fx);
 }
 
 /* The one place that decides what happens next; called at the end of everything that changed
@@ -616,8 +639,7 @@ db_pool_core_rebalance_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
   /* By now they may have become the first. */
   if (self->units.length > 0)
     serve_units_locked (self, TRUE, now, fx);
-  if (self->queue.length > 0 && is_deadlocked_locked (self))
-    handle_deadlock_locked (self, now, fx);
+  watch_for_deadlock_locked (self, now, fx);
 }
 
 /* When the next idle session is due to be closed, as far as the two ends of the list say. */
@@ -669,8 +691,7 @@ db_pool_core_deliver_locked (DbPoolCore *self,
                              gint64 now,
                              DbPoolEffects *fx)
 {
-  gboolean works =
-    slot->proven_at == now ? !slot->suspect : !is_unproven_locked (self, slot, now);
+  gboolean works = slot->proven_at == now ? !slot->suspect : !is_unproven_locked (self, slot, now);
   DbDropReason reason;
 
   if (db_pool_core_is_over_locked (self, slot, now, &reason))

@@ -192,6 +192,7 @@ struct _DbTicket
   guint heap_index;
   gboolean awake; /* blocking: the thread will look for itself */
   gboolean waited;
+  gboolean deadlocked; /* of TIMED_OUT: nobody could have served it */
   DbTicket *next; /* in the list of decided tickets */
 };
 
@@ -393,6 +394,7 @@ typedef struct
   gboolean suspended;
   gboolean gated;
   gboolean deadlocked;
+  gint64 deadlock_since; /* 0: not */
   guint generation;
   guint units_waiting;
   guint failures;     /* opens that failed in a row */

@@ -345,6 +345,7 @@ pass_on_locked (DbPoolCore *self, DbTicket *ticket, gint64 now, DbPoolEffects *f
     }
   self->stats.undelivered--;
   self->deadlocked = FALSE;
+  self->deadlock_since = 0;
   db_pool_core_deliver_locked (self, slot, FALSE, now, fx);
 }
 
@@ -382,6 +383,9 @@ db_pool_core_give_up_locked (DbPoolCore *self,
 {
   if (ticket->state == DB_TICKET_PENDING)
     {
+      ticket->deadlocked = db_pool_core_is_deadlocked_locked (self);
+      if (ticket->deadlocked && state == DB_TICKET_TIMED_OUT)
+        db_pool_core_report_deadlock_locked (self, fx);
       db_pool_core_dequeue_locked (self, ticket);
       db_pool_core_announce_locked (ticket, fx);
     }

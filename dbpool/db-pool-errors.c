@@ -60,7 +60,7 @@ append_counts (GString *text, const DbPoolStats *stats)
 
 /* Why it took so long, as far as the pool knows. */
 static void
-append_reasons (DbEngine *self, GString *text)
+append_reasons (DbEngine *self, gboolean deadlocked, GString *text)
 {
   gboolean permanent;
   g_autoptr (GError) cause = db_pool_core_dup_open_error (self->core, &permanent);
@@ -70,7 +70,7 @@ append_reasons (DbEngine *self, GString *text)
   db_pool_core_get_info (self->core, &info);
   if (info.suspended)
     g_string_append (text, "; the pool is suspended");
-  if (info.deadlocked)
+  if (deadlocked || info.deadlocked)
     g_string_append (text, "; every connection is held by a thread that itself waits for this pool "
                            "(nested acquire)");
   if (holders != NULL)
@@ -90,7 +90,7 @@ timeout_error (DbEngine *self, DbTicket *ticket)
   g_string_append_printf (text, "no connection of pool %s within %.3f s: ", self->name,
                           waited / (double) G_TIME_SPAN_SECOND);
   append_counts (text, &stats);
-  append_reasons (self, text);
+  append_reasons (self, ticket->deadlocked, text);
   return g_error_new_literal (DB_ERROR, DB_ERROR_TIMEOUT, text->str);
 }
 

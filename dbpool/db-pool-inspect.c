@@ -91,6 +91,7 @@ db_pool_core_get_info (DbPoolCore *self, DbPoolCoreInfo *info)
   info->suspended = self->suspended;
   info->gated = self->gated;
   info->deadlocked = self->deadlocked;
+  info->deadlock_since = self->deadlock_since;
   info->generation = self->generation;
   info->units_waiting = self->units.length;
   info->failures = self->failures;

@@ -432,7 +432,7 @@ lend_on (World *world, guint thread)
   return slot;
 }
 
-/* A deadlock is said once, until a loan ends. */
+/* A deadlock is said once it has lasted, and once, until a loan ends. */
 static void
 test_deadlock (void)
 {
@@ -448,9 +448,12 @@ test_deadlock (void)
   first = ask_on (&world, 1, NEVER);
   g_assert_cmpuint (world.n_deadlocks, ==, 0);
   second = ask_on (&world, 2, NEVER);
+  pass (&world, 100 * MS - 1);
+  g_assert_cmpuint (world.n_deadlocks, ==, 0);
+  pass (&world, 1);
   g_assert_cmpuint (world.n_deadlocks, ==, 1);
   pass (&world, 20 * SECOND);
-  assert_ends (other, DB_TICKET_TIMED_OUT, world.now - 10 * SECOND);
+  assert_ends (other, DB_TICKET_TIMED_OUT, world.now - 10 * SECOND - 100 * MS);
   g_assert_cmpuint (world.n_deadlocks, ==, 1);
   give_up (&world, second);
   db_ticket_unref (&second->ticket);
@@ -463,6 +466,8 @@ test_deadlock (void)
   db_ticket_unref (&first->ticket);
   g_assert_cmpuint (world.n_deadlocks, ==, 1);
   first = ask_on (&world, 1, NEVER);
+  g_assert_cmpuint (world.n_deadlocks, ==, 1);
+  pass (&world, 100 * MS);
   g_assert_cmpuint (world.n_deadlocks, ==, 2);
   g_assert_cmpuint (get_stats (&world).deadlocks, ==, 2);
   give_up (&world, first);
