@@ -521,7 +521,8 @@ static void
 open_missing_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
 {
   guint missing = n_missing_locked (self);
-  guint at_a_time = self->failures > 0 ? 1 : CLAMP (missing, 1, MAX_CONCURRENT_OPENS);
+  guint wanted = missing + self->stats.opening;
+  guint at_a_time = self->failures > 0 ? 1 : CLAMP (wanted, 1, MAX_CONCURRENT_OPENS);
 
   if (missing == 0)
     {
@@ -571,7 +572,6 @@ holds_any_locked (DbPoolCore *self, guint thread)
   return FALSE;
 }
 
-/* The newest of those who hold one may have to let go: failing anybody else helps nobody. */
 void
 db_pool_core_report_deadlock_locked (DbPoolCore *self, DbPoolEffects *fx)
 {
@@ -582,6 +582,7 @@ db_pool_core_report_deadlock_locked (DbPoolCore *self, DbPoolEffects *fx)
   fx->deadlock = TRUE;
 }
 
+/* The newest of those who hold one has to let go: failing anybody else helps nobody. */
 static void
 fail_newest_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
 {
@@ -589,7 +590,7 @@ fail_newest_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
     {
       DbTicket *ticket = link->data;
 
-      if (ticket->thread == 0)
+      if (!holds_any_locked (self, ticket->thread))
         continue;
       db_pool_core_dequeue_locked (self, ticket);
       db_pool_core_fail_locked (self, ticket, DB_REFUSAL_DEADLOCK, now);

@@ -296,7 +296,8 @@ make_pspec (guint id)
 /**
  * DbPoolConfig:min-connections:
  *
- * How many sessions the pool keeps open, idle and lent together. 0 by default.
+ * How many sessions the pool keeps open, idle and lent together, from the first acquire or
+ * [method@Db.Pool.warm_up] on. 0 by default.
  *
  * Since: 1.0
  */
@@ -409,8 +410,8 @@ make_pspec (guint id)
 /**
  * DbPoolConfig:leak-threshold:
  *
- * A loan that lasts longer is reported once, with a warning and [signal@Db.Pool::leak-suspected]. In
- * microseconds; 0, the default, switches it off.
+ * A loan that lasts longer is reported once, with a warning and [signal@Db.Pool::leak-suspected].
+ * In microseconds; 0, the default, switches it off.
  *
  * Since: 1.0
  */

@@ -28,6 +28,21 @@ new_task (DbPool *self,
   return task;
 }
 
+/* GTask brings the result to the other thread; these two say so to ThreadSanitizer. */
+static void
+return_error (GTask *task, GError *error)
+{
+  DB_TSAN_RELEASE (task);
+  g_task_return_error (task, error);
+}
+
+static GTask *
+arrived (GAsyncResult *result)
+{
+  DB_TSAN_ACQUIRE (result);
+  return G_TASK (result);
+}
+
 static void
 start_job (GTask *task, DbJobFunc func, gpointer data, GDestroyNotify data_free)
 {
@@ -55,7 +70,7 @@ start_job (GTask *task, DbJobFunc func, gpointer data, GDestroyNotify data_free)
  * @func: (nullable) (scope notified) (closure user_data) (destroy destroy): the function to ask, or
  *   %NULL for none
  * @user_data: data for @func
- * @destroy: (nullable): frees @user_data
+ * @destroy: (nullable): frees @user_data, on any thread, when the pool has ended
  *
  * Sets the function that the pool asks at @hook; there is one for each.
  *
@@ -140,7 +155,7 @@ warm_up_in_job (gpointer data)
   if (error == NULL)
     g_task_return_int (task, n);
   else
-    g_task_return_error (task, error);
+    return_error (task, error);
 }
 
 /**
@@ -190,7 +205,7 @@ db_pool_warm_up_finish (DbPool *self, GAsyncResult *result, GError **error)
   g_return_val_if_fail (g_task_is_valid (result, self), 0);
   g_return_val_if_fail (g_async_result_is_tagged (result, db_pool_warm_up_async), 0);
 
-  n = g_task_propagate_int (G_TASK (result), error);
+  n = g_task_propagate_int (arrived (result), error);
   return n > 0 ? (guint) n : 0;
 }
 
@@ -365,7 +380,7 @@ reconfigure_in_job (gpointer data)
                              g_task_get_cancellable (task), &error))
     g_task_return_boolean (task, TRUE);
   else
-    g_task_return_error (task, error);
+    return_error (task, error);
 }
 
 /**
@@ -415,7 +430,7 @@ db_pool_reconfigure_finish (DbPool *self, GAsyncResult *result, GError **error)
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
   g_return_val_if_fail (g_async_result_is_tagged (result, db_pool_reconfigure_async), FALSE);
 
-  return g_task_propagate_boolean (G_TASK (result), error);
+  return g_task_propagate_boolean (arrived (result), error);
 }
 
 /* Closing. */
@@ -460,7 +475,7 @@ close_in_job (gpointer data)
   if (db_engine_close (self->engine, *timeout, g_task_get_cancellable (task), &error))
     g_task_return_boolean (task, TRUE);
   else
-    g_task_return_error (task, error);
+    return_error (task, error);
 }
 
 /**
@@ -511,5 +526,5 @@ db_pool_close_finish (DbPool *self, GAsyncResult *result, GError **error)
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
   g_return_val_if_fail (g_async_result_is_tagged (result, db_pool_close_async), FALSE);
 
-  return g_task_propagate_boolean (G_TASK (result), error);
+  return g_task_propagate_boolean (arrived (result), error);
 }

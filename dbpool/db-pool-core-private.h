@@ -418,7 +418,7 @@ void db_pool_core_add_event (DbPoolCore *self,
                              char *text,
                              const GError *error,
                              DbPoolEffects *fx);
-/* All events, in order; the caller frees the array, and the texts and errors in it. */
+/* All events, in order. The array clears what is left in it; who takes one out zeroes its place. */
 GArray *db_pool_core_take_events (DbPoolCore *self);
 
 void db_pool_core_get_stats (DbPoolCore *self, DbPoolStats *stats);

@@ -46,7 +46,9 @@ db_engine_new_exhausted_error (DbEngine *self)
 static void
 append_counts (GString *text, const DbPoolStats *stats)
 {
-  g_string_append_printf (text, "%u sessions, %u lent", db_pool_stats_get_total (stats),
+  guint total = db_pool_stats_get_total (stats);
+
+  g_string_append_printf (text, "%u %s, %u lent", total, total == 1 ? "session" : "sessions",
                           stats->lent);
   if (stats->undelivered > 0)
     g_string_append_printf (text, " (%u of them granted to callers whose main context has not run)",
@@ -55,7 +57,8 @@ append_counts (GString *text, const DbPoolStats *stats)
                           stats->closing);
   if (stats->dedicated > 0)
     g_string_append_printf (text, ", %u dedicated", stats->dedicated);
-  g_string_append_printf (text, "; %u callers wait", stats->waiting);
+  g_string_append_printf (text, "; %u %s", stats->waiting,
+                          stats->waiting == 1 ? "caller waits" : "callers wait");
 }
 
 /* Why it took so long, as far as the pool knows. */

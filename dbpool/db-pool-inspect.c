@@ -179,7 +179,6 @@ db_pool_core_take_events (DbPoolCore *self)
 
   events = self->events;
   self->events = fresh;
-  g_array_set_clear_func (events, NULL);
   return events;
 }
 

@@ -14,8 +14,8 @@
  * The numbers of a pool at one instant.
  *
  * Made by [method@Db.Pool.get_stats]. All of them belong together: the total is what is idle, lent,
- * opening, busy and dedicated, and the requests are those that got a connection, timed out, were cancelled,
- * failed, were refused, or still wait.
+ * opening, busy and dedicated, and the requests are those that got a connection, timed out, were
+ * cancelled, failed, were refused, or still wait.
  *
  * Since: 1.0
  */
@@ -424,8 +424,8 @@ db_pool_stats_get_deadlocks (const DbPoolStats *self)
  * db_pool_stats_get_events_dropped:
  * @self: statistics
  *
- * Gets how many signals of the pool were dropped, because the main context in which they are emitted
- * did not run for too long.
+ * Gets how many signals of the pool were dropped, because the main context in which they are
+ * emitted did not run for too long.
  *
  * Returns: a number
  *
@@ -510,14 +510,34 @@ db_pool_stats_to_string (const DbPoolStats *self)
 {
   g_return_val_if_fail (self != NULL, NULL);
 
-  return g_strdup_printf ("%u sessions (%u idle, %u lent, %u opening, %u busy), %u waiting; "
+  g_autoptr (GString) text = g_string_new (NULL);
+  const struct
+  {
+    guint64 n;
+    const char *what;
+  } rare[] = {
+    {self->dedicated, "dedicated"},
+    {self->detached, "detached"},
+    {self->finalized, "returned by their last reference"},
+    {self->leaks, "out for too long"},
+    {self->deadlocks, "deadlocks"},
+    {self->events_dropped, "signals dropped"},
+  };
+  guint total = db_pool_stats_get_total (self);
+
+  g_string_append_printf (text,
+                          "%u %s (%u idle, %u lent, %u opening, %u busy), %u waiting; "
                           "%" G_GUINT64_FORMAT " acquired (%" G_GUINT64_FORMAT
                           " waited), %" G_GUINT64_FORMAT " timed out, %" G_GUINT64_FORMAT
                           " cancelled, %" G_GUINT64_FORMAT " failed, %" G_GUINT64_FORMAT
                           " refused; %" G_GUINT64_FORMAT " opened, %" G_GUINT64_FORMAT
                           " could not be opened",
-                          db_pool_stats_get_total (self), self->idle, self->lent, self->opening,
-                          db_pool_stats_get_busy (self), self->waiting, self->acquired,
-                          self->waited, self->timeouts, self->cancelled, self->errors,
-                          self->refused, self->created, self->create_failed);
+                          total, total == 1 ? "session" : "sessions", self->idle, self->lent,
+                          self->opening, db_pool_stats_get_busy (self), self->waiting,
+                          self->acquired, self->waited, self->timeouts, self->cancelled,
+                          self->errors, self->refused, self->created, self->create_failed);
+  for (guint i = 0; i < G_N_ELEMENTS (rare); i++)
+    if (rare[i].n > 0)
+      g_string_append_printf (text, "; %" G_GUINT64_FORMAT " %s", rare[i].n, rare[i].what);
+  return g_string_free (g_steal_pointer (&text), FALSE);
 }

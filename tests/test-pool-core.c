@@ -2,8 +2,9 @@
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
 /* The pool's core, scenario by scenario, in virtual time with a scripted database: what happens, in
- * which order, and at which microsecond. What its owner and time do to it is in test-pool-upkeep.c;
- * the simulator (test-pool-sim.c) does the same at random. */
+ * which order, and at which microsecond. What its owner and time do to it is in test-pool-upkeep.c,
+ * and whose turn it is in test-pool-turns.c; the simulator (test-pool-sim.c) does the same at
+ * random. */
 
 #include "sim/script.h"
 

@@ -4,7 +4,8 @@
 // What makes dbpool's typelib feel like JavaScript. GJS loads this file by itself when a program imports
 // gi://Db. It makes the asynchronous pairs return promises, adds parameters given as plain arguments,
 // rows as objects, and helpers that give back what they borrowed: GJS collects garbage late, so a
-// connection that is only dropped stays out of its pool for a long time.
+// connection that is only dropped stays out of its pool for a long time. Loans are tagged with the
+// place that asked for them, and those that only the garbage collector ended are warned of.
 //
 // docs/javascript.md is the guide.
 
@@ -14,7 +15,7 @@ const {Gio, GLib} = imports.gi;
 
 const PAIRS = {
     Connection: ['begin', 'execute', 'execute_params', 'execute_script', 'query', 'query_params'],
-    Pool: ['acquire', 'acquire_full', 'close', 'execute', 'query'],
+    Pool: ['acquire', 'acquire_full', 'close', 'execute', 'query', 'reconfigure', 'warm_up'],
     PoolFactory: ['create_pool', 'create_postgres_pool', 'create_sqlite_pool'],
     Transaction: ['commit', 'rollback'],
 };
@@ -101,6 +102,11 @@ function* iterate(Db, result, makeRow) {
         yield makeRow(names, names.map((_, column) => getValue(Db, result, row, column)));
 }
 
+function* iterateList() {
+    for (let i = 0; i < this.get_n_items(); i++)
+        yield this.get_item(i);
+}
+
 // Of columns with the same name, the first.
 function makeObject(names, values) {
     const row = {};
@@ -127,6 +133,108 @@ function overrideResult(Db) {
     // for (const [id, name] of result.arrays())
     Db.Result.prototype.arrays = function () {
         return iterate(Db, this, (names, values) => values);
+    };
+}
+
+// Who borrowed what. GJS 1.74 runs no callback when an object was collected, so this is found out when
+// the pool lends the same session again while the loan before has not been released here.
+
+const loans = new WeakMap(); // of a pool: a Map from the number of a session to the tag of its loan
+const tagsOf = new WeakMap(); // of a connection on loan: the Map of its pool
+const warned = new Set(); // tags, and the names of their pools
+
+const OWN_FILE = new Error().fileName;
+
+const MAX_PLACES = 1000;
+const places = new Map(); // of texts of stacks, because reading one takes longer than making it
+
+function findPlace(stack) {
+    for (const frame of stack.split('\n')) {
+        const [, file, line] = /@(.+?):(\d+):\d+$/.exec(frame) ?? [];
+        if (file && file !== OWN_FILE && !file.startsWith('resource:///org/gnome/gjs/'))
+            return `${file.slice(file.lastIndexOf('/') + 1)}:${line}`;
+    }
+    return null;
+}
+
+// The place in the program that called, like C's G_STRLOC: 'app.js:42'. That costs some ten microseconds,
+// where an acquire costs a hundred.
+function getCaller() {
+    const {stack} = new Error();
+    let place = places.get(stack);
+    if (place === undefined) {
+        if (places.size >= MAX_PLACES)
+            places.clear();
+        places.set(stack, place = findPlace(stack));
+    }
+    return place;
+}
+
+function warnOfCollected(pool, tag) {
+    const key = `${pool.name}\n${tag}`;
+    if (warned.has(key))
+        return;
+    warned.add(key);
+    console.warn(`pool ${pool.name}: a connection that ${tag ?? 'somebody'} acquired was not released; ` +
+        'the garbage collector gave it back. Use withConnection(), or release() in a finally block');
+}
+
+function noteLoan(pool, connection, tag) {
+    let tags = loans.get(pool);
+    if (!tags)
+        loans.set(pool, tags = new Map());
+    const id = connection.get_id();
+    if (tags.has(id))
+        warnOfCollected(pool, tags.get(id));
+    tags.set(id, tag);
+    tagsOf.set(connection, tags);
+    return connection;
+}
+
+function noteRelease(connection) {
+    tagsOf.get(connection)?.delete(connection.get_id());
+    tagsOf.delete(connection);
+}
+
+function overrideLoans(Db) {
+    const pool = Db.Pool.prototype;
+    const {acquire_full, acquire_full_async, try_acquire} = pool;
+    const {release} = Db.Connection.prototype;
+
+    function acquireNow(self, flags, timeout, tag, cancellable) {
+        return noteLoan(self, acquire_full.call(self, flags, timeout, tag, cancellable), tag);
+    }
+
+    function acquireLater(self, flags, timeout, tag, cancellable, callback) {
+        if (callback)
+            return acquire_full_async.call(self, flags, timeout, tag, cancellable, callback);
+        return acquire_full_async.call(self, flags, timeout, tag, cancellable)
+            .then(connection => noteLoan(self, connection, tag));
+    }
+
+    pool.acquire_full = function (flags, timeout, tag, cancellable = null) {
+        return acquireNow(this, flags, timeout, tag ?? getCaller(), cancellable);
+    };
+
+    pool.acquire = function (cancellable = null) {
+        return acquireNow(this, Db.AcquireFlags.NONE, -1, getCaller(), cancellable);
+    };
+
+    pool.try_acquire = function () {
+        return noteLoan(this, try_acquire.call(this), getCaller());
+    };
+
+    pool.acquire_full_async = function (flags, timeout, tag, cancellable = null, callback = null) {
+        return acquireLater(this, flags, timeout, tag ?? getCaller(), cancellable, callback);
+    };
+
+    pool.acquire_async = function (cancellable = null, callback = null) {
+        return acquireLater(this, Db.AcquireFlags.NONE, -1, getCaller(), cancellable, callback);
+    };
+
+    Db.Connection.prototype.release = function () {
+        noteRelease(this);
+        release.call(this);
     };
 }
 
@@ -171,6 +279,27 @@ function overridePool(Db) {
         }
     };
 
+    // for (const info of pool.connections)
+    const {get_connections} = Db.Pool.prototype;
+    Db.Pool.prototype.get_connections = function () {
+        const list = get_connections.call(this);
+        list[Symbol.iterator] ??= iterateList;
+        return list;
+    };
+    Object.defineProperty(Db.Pool.prototype, 'connections', {
+        configurable: true,
+        enumerable: true,
+        get() {
+            return this.get_connections();
+        },
+    });
+
+    // They run on dbpool's threads, and GJS has one.
+    Db.Pool.prototype.set_hook = function () {
+        throw new Error('hooks run on other threads, which JavaScript has not: ' +
+            'prepare the connection after acquire, or write the hook in C');
+    };
+
     Db.Pool.prototype.queryArgs = function (sql, ...values) {
         return this.withConnection(connection => connection.queryArgs(sql, ...values));
     };
@@ -190,5 +319,6 @@ function _init() {
     overrideParams(Db);
     overrideResult(Db);
     overrideConnection(Db);
+    overrideLoans(Db);
     overridePool(Db);
 }

@@ -621,6 +621,39 @@ __all__.append("Connection")
 # Pools.
 
 
+class PoolStats(Db.PoolStats):
+    """The numbers of a pool at one moment: stats.idle, stats.lent and so on, as get_idle(), get_lent().
+
+    stats.dropped is a dict with the number of closed sessions for each Db.DropReason.
+    """
+
+    @property
+    def dropped(self):
+        return {reason: self.get_dropped(reason) for reason in Db.DropReason.__enum_values__.values()}
+
+    def __str__(self):
+        return self.to_string()
+
+
+for _getter in dir(Db.PoolStats):
+    if _getter.startswith("get_") and _getter != "get_dropped":
+        setattr(PoolStats, _getter[len("get_") :], property(getattr(Db.PoolStats, _getter)))
+
+PoolStats = override(PoolStats)
+__all__.append("PoolStats")
+
+
+class ConnectionInfo(Db.ConnectionInfo):
+    """What one of the sessions of a pool does; str(info) is all of it in a line."""
+
+    def __str__(self):
+        return self.to_string()
+
+
+ConnectionInfo = override(ConnectionInfo)
+__all__.append("ConnectionInfo")
+
+
 class _ConnectionContext:
     """What Pool.connection() returns: awaitable, and for async with."""
 
@@ -640,8 +673,63 @@ class _ConnectionContext:
         self._connection.release()
 
 
+# A function in Python that C calls while the interpreter ends is not run, and its result is whatever was
+# in memory: for a session, a pointer to nowhere. So before that, pools stop calling such managers.
+
+_EXIT_PATIENCE = 1.0  # seconds
+
+_pools_to_close = []  # weak references
+_pools_lock = threading.Lock()
+
+
+def _close_at_exit(pool, manager):
+    if manager is None or "__info__" in type(manager).__dict__ or isinstance(manager, Db.Pool):
+        return  # not written in Python
+    with _pools_lock:
+        _pools_to_close[:] = [ref for ref in _pools_to_close if ref() is not None]
+        _pools_to_close.append(pool.weak_ref())
+
+
+@atexit.register
+def _close_pools():
+    with _pools_lock:
+        pools = [pool for pool in (ref() for ref in _pools_to_close) if pool is not None]
+    if not pools:
+        return
+    # Without a thread, which could not be started any more. A manager may hang; what it does later can no
+    # longer harm, because the pools are closed at once and only wait for their sessions.
+    context = GLib.MainContext.new()
+    context.push_thread_default()
+    waiting = list(pools)
+    source = GLib.Timeout(int(_EXIT_PATIENCE * 1000))
+    source.set_callback(lambda *unused: waiting.clear())
+    source.attach(context)
+    for pool in pools:
+        pool.close_async(0, None, lambda *unused: waiting and waiting.pop())
+    while waiting:
+        context.iteration(True)
+    source.destroy()
+    context.pop_thread_default()
+
+
 class Pool(Db.Pool):
     """A pool of connections. `with pool:` closes it at the end of the block."""
+
+    def __init__(self, **properties):
+        super().__init__(**properties)
+        _close_at_exit(self, self.get_manager())
+
+    @staticmethod
+    def new(manager, config=None):
+        """A pool that does no I/O until somebody asks for a connection."""
+        pool = Db.Pool.new(manager, config)
+        _close_at_exit(pool, manager)
+        return pool
+
+    def reconfigure(self, manager, cancellable=None):
+        """Moves the pool to what another manager opens, once that has opened a session."""
+        _close_at_exit(self, manager)
+        return Db.Pool.reconfigure(self, manager, cancellable)
 
     def acquire(self, cancellable=None, *, timeout=None, read_only=False, tag=None):
         """Borrows a connection, waiting for one if need be.
@@ -671,6 +759,30 @@ class Pool(Db.Pool):
         """
         return Db.Pool.close(self, _microseconds(timeout), cancellable)
 
+    @property
+    def connections(self):
+        """The sessions of the pool, a Gio.ListModel of Db.ConnectionInfo: `for info in pool.connections`.
+
+        It follows the pool as long as somebody holds it, on the GLib main context in which signals are
+        emitted.
+        """
+        return self.get_connections()
+
+    def set_hook(self, hook, func, *user_data):
+        """Sets the function that the pool asks at a Db.Hook: func(pool, subject, *user_data); None: none.
+
+        It runs on dbpool's threads. False or an exception rejects the session; True or None accepts it.
+        """
+        if func is None:
+            Db.Pool.set_hook(self, hook, None)
+            return
+
+        def ask(pool, subject, *unused):
+            verdict = func(pool, subject, *user_data)
+            return True if verdict is None else bool(verdict)
+
+        Db.Pool.set_hook(self, hook, ask)
+
     def connection(self, *, timeout=None, read_only=False, tag=None, cancellable=None):
         """acquire() for asyncio: `async with pool.connection() as conn`, or `await` it."""
         arguments = dict(timeout=timeout, read_only=read_only, tag=tag, cancellable=cancellable)
@@ -699,6 +811,23 @@ class Pool(Db.Pool):
         """execute() for asyncio."""
         async with self.connection(cancellable=cancellable) as connection:
             return await connection.execute_awaitable(sql, *args, cancellable=cancellable)
+
+    async def warm_up_awaitable(self, n, cancellable=None):
+        """warm_up() for asyncio: opens sessions until there are n, and returns how many there are."""
+        return await _await(
+            lambda inner, done: self.warm_up_async(n, inner, done),
+            self.warm_up_finish,
+            cancellable,
+        )
+
+    async def reconfigure_awaitable(self, manager, cancellable=None):
+        """reconfigure() for asyncio: moves the pool to what another manager opens."""
+        _close_at_exit(self, manager)
+        return await _await(
+            lambda inner, done: self.reconfigure_async(manager, inner, done),
+            self.reconfigure_finish,
+            cancellable,
+        )
 
     async def close_awaitable(self, timeout=10.0, cancellable=None):
         """close() for asyncio."""

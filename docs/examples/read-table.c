@@ -14,7 +14,8 @@ acquired_cb (GObject *pool, GAsyncResult *async_result, gpointer loop)
   g_autoptr (DbResult) rows = conn ? db_connection_query (conn, sql, NULL, NULL, &error) : NULL;
 
   for (guint i = 0; rows != NULL && i < db_result_get_n_rows (rows); i++)
-    g_print ("branch %s has %s\n", db_result_get_text (rows, i, 0), db_result_get_text (rows, i, 1));
+    g_print ("branch %s has %s\n", db_result_get_text (rows, i, 0),
+             db_result_get_text (rows, i, 1));
   if (error != NULL)
     g_error ("%s", error->message);
   g_main_loop_quit (loop);

@@ -2,13 +2,17 @@
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
 /* What the pool itself costs, with a database that costs nothing: each figure beside the floor of
- * the same run. Not a test: it asserts nothing, and machines differ. */
+ * the same run. Not a test: it asserts nothing, and machines differ. With a number, only the
+ * contention of so many threads is measured. */
 
 #include "config.h"
 
 #include "fake-manager.h"
 
+#include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
 
 #define ROUNDS 5
 
@@ -122,33 +126,137 @@ print_row (const char *what, double ns, const char *floor_name, double floor_ns)
 }
 
 /* Waiters: queued behind one held connection, then served one after the other. */
+
+static gsize
+bytes_in_use (void)
+{
+  return mallinfo2 ().uordblks;
+}
+
+/* An iteration of a main loop that has nothing to do. */
+static double
+idle_iteration (void)
+{
+  gint64 start = g_get_monotonic_time ();
+
+  for (guint i = 0; i < 1000; i++)
+    g_main_context_iteration (NULL, FALSE);
+  return (double) (g_get_monotonic_time () - start);
+}
+
 static void
 bench_waiters (guint n)
 {
   g_autoptr (DbPool) pool = make_pool (1);
   DbConnection *held = db_pool_acquire (pool, NULL, NULL);
   Bench bench = {.pool = pool};
+  double alone = idle_iteration ();
+  double beside;
+  gsize before = bytes_in_use ();
   gint64 start = g_get_monotonic_time ();
   gint64 queued, drained;
+  gsize memory;
 
   for (guint i = 0; i < n; i++)
     db_pool_acquire_async (pool, NULL, acquired_cb, &bench);
+  queued = g_get_monotonic_time ();
+  memory = bytes_in_use () - before;
+  beside = idle_iteration ();
+  start += g_get_monotonic_time () - queued;
   queued = g_get_monotonic_time ();
   g_object_unref (held);
   while (bench.done < n)
     g_main_context_iteration (NULL, TRUE);
   drained = g_get_monotonic_time ();
-  printf ("%u waiters: enqueue %.0f ns, drain %.0f ns each\n", n,
-          (double) (queued - start) * 1000 / n, (double) (drained - queued) * 1000 / n);
+  printf ("%6u waiters: enqueue %.0f ns, drain %.0f ns, %.0f bytes each (task included); idle "
+          "iteration %.0f ns, alone %.0f ns\n",
+          n, (double) (queued - start) * 1000 / n, (double) (drained - queued) * 1000 / n,
+          (double) memory / n, beside, alone);
+}
+
+static void
+cancelled_cb (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Bench *bench = data;
+
+  g_assert_null (db_pool_acquire_finish (DB_POOL (source), result, NULL));
+  bench->done++;
+}
+
+/* Each with a cancellable of its own, cancelled in another order. */
+static void
+bench_cancels (guint n)
+{
+  g_autoptr (DbPool) pool = make_pool (1);
+  g_autoptr (DbConnection) held = db_pool_acquire (pool, NULL, NULL);
+  g_autofree GCancellable **cancellables = g_new (GCancellable *, n);
+  Bench bench = {.pool = pool};
+  gint64 start, cancelled;
+
+  for (guint i = 0; i < n; i++)
+    {
+      cancellables[i] = g_cancellable_new ();
+      db_pool_acquire_async (pool, cancellables[i], cancelled_cb, &bench);
+    }
+  start = g_get_monotonic_time ();
+  for (guint64 i = 0; i < n; i++)
+    g_cancellable_cancel (cancellables[i * 7919 % n]);
+  cancelled = g_get_monotonic_time ();
+  while (bench.done < n)
+    g_main_context_iteration (NULL, TRUE);
+  printf ("%6u cancels: %.0f ns, called back %.0f ns each\n", n,
+          (double) (cancelled - start) * 1000 / n,
+          (double) (g_get_monotonic_time () - cancelled) * 1000 / n);
+  for (guint i = 0; i < n; i++)
+    g_object_unref (cancellables[i]);
 }
 
 /* Threads over sessions, each holding one for 20 µs of processor time. */
+
+#define HOLD_NS 20000
+
 typedef struct
 {
-  DbPool *pool;
+  DbPool *pool; /* NULL: every thread has what it needs */
   gint64 until;
   guint64 cycles;
 } Worker;
+
+static gint64
+thread_cpu_ns (void)
+{
+  struct timespec now;
+
+  clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now);
+  return now.tv_sec * G_GINT64_CONSTANT (1000000000) + now.tv_nsec;
+}
+
+/* Work that nobody can interrupt with a system call, and that costs the same with and without a
+ * pool: calibrated once, best of many. */
+static void
+work (guint n)
+{
+  for (volatile guint i = 0; i < n; i++)
+    ;
+}
+
+static guint
+calibrate (void)
+{
+  const guint n = 100000;
+  gint64 best = G_MAXINT64;
+
+  for (guint i = 0; i < 100; i++)
+    {
+      gint64 start = thread_cpu_ns ();
+
+      work (n);
+      best = MIN (best, thread_cpu_ns () - start);
+    }
+  return (guint) ((gint64) n * HOLD_NS / best);
+}
+
+static guint hold;
 
 static gpointer
 hold_in_thread (gpointer data)
@@ -157,30 +265,26 @@ hold_in_thread (gpointer data)
 
   while (g_get_monotonic_time () < worker->until)
     {
-      DbConnection *connection = db_pool_acquire (worker->pool, NULL, NULL);
-      gint64 end = g_get_monotonic_time () + 20;
+      DbConnection *connection =
+        worker->pool != NULL ? db_pool_acquire (worker->pool, NULL, NULL) : NULL;
 
-      while (g_get_monotonic_time () < end)
-        ;
-      g_object_unref (connection);
+      work (hold);
+      g_clear_object (&connection);
       worker->cycles++;
     }
   return NULL;
 }
 
-static void
-bench_contention (guint n_threads, guint n_sessions)
+static double
+run_workers (DbPool *pool, guint n_threads, double *share)
 {
-  g_autoptr (DbPool) pool = make_pool (n_sessions);
   g_autofree Worker *workers = g_new0 (Worker, n_threads);
   g_autofree GThread **threads = g_new0 (GThread *, n_threads);
   gint64 until = g_get_monotonic_time () + 2 * G_TIME_SPAN_SECOND;
   guint64 sum = 0;
   guint64 least = G_MAXUINT64;
   guint64 most = 0;
-  double ideal = MIN (n_sessions, g_get_num_processors ()) * 50000.0;
 
-  fill (pool, n_sessions);
   for (guint i = 0; i < n_threads; i++)
     {
       workers[i] = (Worker){pool, until, 0};
@@ -193,18 +297,39 @@ bench_contention (guint n_threads, guint n_sessions)
       least = MIN (least, workers[i].cycles);
       most = MAX (most, workers[i].cycles);
     }
+  *share = (double) least / (double) most;
+  return sum / 2.0;
+}
+
+/* The ideal is what as many threads as there are processors do without a pool. */
+static void
+bench_contention (guint n_threads, guint n_sessions)
+{
+  g_autoptr (DbPool) pool = make_pool (n_sessions);
+  double share;
+  double ideal = run_workers (NULL, MIN (n_sessions, g_get_num_processors ()), &share);
+  double rate;
+
+  fill (pool, n_sessions);
+  rate = run_workers (pool, n_threads, &share);
   printf ("%2u threads over %u sessions, 20 µs each: %6.0f/s, %.2f of the ideal, share %.2f\n",
-          n_threads, n_sessions, sum / 2.0, sum / 2.0 / ideal, (double) least / (double) most);
+          n_threads, n_sessions, rate, rate / ideal, share);
 }
 
 int
-main (void)
+main (int argc, char **argv)
 {
   g_autoptr (DbPool) pool = make_pool (4);
   Bench bench = {.pool = pool};
   double object_ns;
   double task_ns;
 
+  hold = calibrate ();
+  if (argc > 1)
+    {
+      bench_contention ((guint) atoi (argv[1]), 4);
+      return 0;
+    }
   fill (pool, 1);
   object_ns = measure (floor_gobject, &bench, 200000);
   task_ns = measure (floor_task, &bench, 100000);
@@ -223,6 +348,8 @@ main (void)
   bench_waiters (1000);
   bench_waiters (10000);
   bench_waiters (100000);
+  bench_cancels (10000);
+  bench_cancels (100000);
   bench_contention (8, 4);
   bench_contention (32, 4);
   return 0;

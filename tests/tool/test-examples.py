@@ -16,7 +16,12 @@ from pathlib import Path
 SOURCE, DBPOOL, EXAMPLES = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
 POSTGRES = os.environ.get("DBPOOL_TEST_POSTGRES_URI")
 TABLE = "pgbench_branches"
-EXPECTED = {"hello": "answer", "read-table": "branch 1 has 0", "transfer": "money: intact"}
+EXPECTED = {
+    "hello": "answer",
+    "read-table": "branch 1 has 0",
+    "transfer": "money: intact",
+    "watch-pool": "all 5 clients are done",
+}
 
 n_tests = n_failed = 0
 
