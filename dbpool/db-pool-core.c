@@ -618,15 +618,26 @@ db_pool_core_open_failed (DbPoolCore *self,
                           gint64 now,
                           DbPoolEffects *fx)
 {
+  gboolean is_current;
+  gint64 begun;
+
   if (db_pool_core_is_forked (self))
     return;
   DB_LOCK_SCOPE (&self->lock);
 
   g_assert (slot->state == DB_SLOT_OPENING);
   self->stats.create_failed++;
-  open_failed_locked (self, error, slot->born, now, fx);
+  is_current = slot->generation == self->generation;
+  begun = slot->born;
   db_pool_core_free_slot_locked (self, slot, fx);
-  fail_if_final_locked (self, permanent, now, fx);
+  /* What failed with a manager of before says nothing about the one of now. */
+  if (is_current)
+    {
+      open_failed_locked (self, error, begun, now, fx);
+      fail_if_final_locked (self, permanent, now, fx);
+    }
+  else
+    db_pool_core_add_event_locked (self, DB_EVENT_BACKGROUND_ERROR, 0, NULL, error, fx);
   db_pool_core_rebalance_locked (self, now, fx);
 }
 
@@ -650,6 +661,27 @@ rejected_locked (DbPoolCore *self,
     return;
   self->rejecting = TRUE;
   fail_if_final_locked (self, permanent, now, fx);
+}
+
+/* A new session that works only until it is checked is no better than none. */
+static void
+check_failed_locked (DbPoolCore *self,
+                     DbSlot *slot,
+                     const GError *error,
+                     gint64 now,
+                     DbPoolEffects *fx)
+{
+  gboolean is_new = slot->uses == 0 && slot->needs_hook;
+
+  if (is_new && error != NULL)
+    {
+      open_failed_locked (self, error, slot->born, now, fx);
+      self->failed_for_good = FALSE;
+      self->rejecting = TRUE;
+    }
+  else if (error != NULL)
+    db_pool_core_add_event_locked (self, DB_EVENT_BACKGROUND_ERROR, 0, NULL, error, fx);
+  db_pool_core_close_locked (self, slot, DB_DROP_INVALID, now, fx);
 }
 
 void
@@ -680,9 +712,7 @@ db_pool_core_checked (DbPoolCore *self,
       break;
     case DB_CHECK_FAILED:
     default:
-      if (error != NULL)
-        db_pool_core_add_event_locked (self, DB_EVENT_BACKGROUND_ERROR, 0, NULL, error, fx);
-      db_pool_core_close_locked (self, slot, DB_DROP_INVALID, now, fx);
+      check_failed_locked (self, slot, error, now, fx);
     }
   db_pool_core_rebalance_locked (self, now, fx);
 }

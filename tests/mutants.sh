@@ -98,6 +98,8 @@ caught_by() {
     echo "the simulator, seed $seed: $where"
   elif [ "$2" -eq 124 ] || [ "$2" -eq 137 ]; then
     echo "$program, which hangs after $(grep -c '^ok' "$log") tests"
+  elif [ "$2" -gt 128 ] && [ -z "$failed$where" ]; then
+    echo "$program, which crashes after $(grep -c '^ok' "$log") tests, signal $(($2 - 128))"
   else
     echo "$program ${failed:-${where:-exit status $2}}"
   fi
@@ -140,7 +142,7 @@ try() {
   report "$result" "$name" "$what" "$(($(date +%s) - begun))"
 }
 
-limit=60
+limit=30
 seeds=3000
 [ -z "$quick" ] || { limit=20 seeds=300; }
 

@@ -12,6 +12,7 @@
 #   DBPOOL_BUILD        prefix of the build folders (the folder _build beside this one)
 #   DBPOOL_TSAN_SUITES  suites that are run under ThreadSanitizer; empty: none, and nothing is built
 #   DBPOOL_ASAN_SUITES  the same under AddressSanitizer and UndefinedBehaviorSanitizer
+#   DBPOOL_MUTANTS      empty: does not try whether the tests catch sloppy variants of the code
 #   DBPOOL_JOBS         how many tests run at a time (2)
 
 set -eu
@@ -19,7 +20,8 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=${DBPOOL_BUILD:-$root/_build}
 tsan_suites=${DBPOOL_TSAN_SUITES-core sqlite}
-asan_suites=${DBPOOL_ASAN_SUITES-core sqlite postgres}
+asan_suites=${DBPOOL_ASAN_SUITES-core scenarios sqlite postgres}
+mutants=${DBPOOL_MUTANTS-quick}
 jobs=${DBPOOL_JOBS:-2}
 prefix=$build/prefix
 
@@ -56,6 +58,13 @@ run_suites() {
   done
   [ -z "$wrapper" ] || set -- --wrapper "$wrapper" "$@"
   meson test -C "$folder" --no-rebuild --num-processes "$jobs" --print-errorlogs "$@" || true
+}
+
+# Proves that the tests bite: five sloppy variants of the core, each of which has to be caught.
+run_mutants() {
+  echo "== Mutants"
+  if sh "$root/tests/mutants.sh" --quick; then result=OK; else result=FAIL; fi
+  echo "{\"name\": \"mutants\", \"result\": \"$result\"}" >"$1"
 }
 
 # Adds up the results of the three folders and of the installed library, prints the last line.
@@ -98,6 +107,10 @@ if [ "${1:-}" = --run ]; then
     rm -f "$build-asan/meson-logs/testlog.json"
     # shellcheck disable=SC2086
     run_suites "$build-asan" "" $asan_suites
+  fi
+  if [ -n "$mutants" ]; then
+    set -- "$@" "$build/mutants.json"
+    run_mutants "$build/mutants.json"
   fi
   echo
   count "$@"

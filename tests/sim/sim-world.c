@@ -228,7 +228,8 @@ end_open (SimWorld *world, SimSession *session, gboolean fails)
       error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_FAILED, "simulated");
       db_pool_core_open_failed (world->core, session->slot, error, permanent, now, &fx);
       world->counts.create_failed++;
-      sim_ledger_failed (world, session, permanent);
+      if (session->generation == world->generation)
+        sim_ledger_failed (world, session, permanent);
       sim_ledger_event (world, DB_EVENT_BACKGROUND_ERROR);
       sim_ledger_remove (world, session);
     }
@@ -263,6 +264,16 @@ end_check (SimWorld *world, SimSession *session, gboolean fails)
   session->suspect = session->suspect && !asked;
   if (result == DB_CHECK_WORKS && hook)
     sim_ledger_forget_failures (world);
+  if (result == DB_CHECK_FAILED && sim_chance (world, 50))
+    {
+      error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_FAILED, "simulated");
+      sim_ledger_event (world, DB_EVENT_BACKGROUND_ERROR);
+      if (hook && session->loans == 0)
+        {
+          sim_ledger_failed (world, session, FALSE);
+          world->rejecting = TRUE;
+        }
+    }
   if (result == DB_CHECK_REJECTED)
     {
       error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED, "simulated");
