@@ -613,3 +613,19 @@ fake_manager_await_opens (FakeManager *self, guint n)
 {
   fake_manager_await_calls (self, FAKE_OPEN, n);
 }
+
+void
+fake_assert_finalized_soon (gpointer object)
+{
+  GWeakRef weak;
+  GObject *left;
+
+  g_weak_ref_init (&weak, object);
+  g_object_unref (object);
+  while ((left = g_weak_ref_get (&weak)) != NULL)
+    {
+      g_object_unref (left);
+      g_thread_yield ();
+    }
+  g_weak_ref_clear (&weak);
+}

@@ -108,4 +108,8 @@ void fake_session_let_go (FakeSession *self);
 /* Returns when a statement hangs. */
 void fake_session_await_hang (FakeSession *self);
 
+/* Drops what must be the last reference but for that of a thread of dbpool's which is about to end.
+ */
+void fake_assert_finalized_soon (gpointer object);
+
 G_END_DECLS
