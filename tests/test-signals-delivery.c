@@ -591,8 +591,9 @@ test_dropped_with_loans (void)
   listen_to_all (&fixture);
   borrow (fixture.pool, 1000);
   connection = acquire (fixture.pool);
-  g_main_context_iteration (NULL, FALSE);
-  g_assert_cmpuint (fixture.log->len, >, 0);
+  /* The first event may still be on its way: it came from the thread that opened the session. */
+  while (fixture.log->len == 0)
+    g_main_context_iteration (NULL, TRUE);
   g_assert_cmpuint (fixture.log->len, <=, 1000);
   g_string_truncate (fixture.log, 0);
   g_clear_object (&fixture.pool);
