@@ -214,11 +214,13 @@ test_close_waits (void)
   for (guint i = 0; i < 200; i++)
     {
       DbSession *session = fixture_open (manager);
+      gint64 pid = fixture_int64 (session, "SELECT pg_backend_pid()");
+      g_autofree char *sql =
+        g_strdup_printf ("SELECT count(*) FROM pg_stat_activity WHERE pid = %" G_GINT64_FORMAT,
+                         pid);
 
       fixture_close (manager, session);
-      n_left += fixture_int64 (observer,
-                               "SELECT count(*) FROM pg_stat_activity "
-                               "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()");
+      n_left += fixture_int64 (observer, sql);
     }
   g_assert_cmpuint (n_left, ==, 0);
   fixture_close (manager, observer);
