@@ -71,6 +71,14 @@ db_later (gint64 when, gint64 duration)
   return duration > G_MAXINT64 - when ? G_MAXINT64 : when + duration;
 }
 
+/* How long a decided ticket has waited. Who decided may have read the clock before it was queued.
+ */
+static inline gint64
+db_ticket_wait (const DbTicket *ticket)
+{
+  return MAX (ticket->decided - ticket->enqueued, 0);
+}
+
 static inline gboolean
 db_pool_core_is_forked (DbPoolCore *self)
 {

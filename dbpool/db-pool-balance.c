@@ -384,7 +384,7 @@ db_pool_core_fail_all_locked (DbPoolCore *self, DbRefusal refusal, gint64 now, D
 void
 db_pool_core_taken_locked (DbPoolCore *self, DbTicket *ticket, gint64 now, DbPoolEffects *fx)
 {
-  gint64 waited = ticket->waited ? ticket->decided - ticket->enqueued : 0;
+  gint64 waited = ticket->waited ? db_ticket_wait (ticket) : 0;
 
   ticket->state = DB_TICKET_TAKEN;
   db_deadline_heap_remove (&self->deadlines, ticket);

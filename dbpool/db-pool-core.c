@@ -360,7 +360,7 @@ untake_locked (DbPoolCore *self, DbTicket *ticket, DbPoolEffects *fx)
   if (ticket->waited)
     {
       self->stats.waited--;
-      self->stats.wait_time -= ticket->decided - ticket->enqueued;
+      self->stats.wait_time -= db_ticket_wait (ticket);
     }
   db_pool_core_add_event_locked (self, DB_EVENT_RETURNED, 0, NULL, NULL, fx);
 }

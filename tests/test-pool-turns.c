@@ -483,6 +483,31 @@ test_proven_behind (void)
   world_end (&world);
 }
 
+/* Who gives back may have read the clock before the other one queued; nobody has waited for less
+ * than nothing. */
+static void
+test_earlier_clock (void)
+{
+  World world;
+  DbSlot *slot;
+  Caller *caller;
+  gint64 before;
+
+  world_init (&world, 0, 1);
+  world_start (&world);
+  slot = lend (&world);
+  pass (&world, MS);
+  before = get_stats (&world).wait_time;
+  caller = ask (&world, FALSE, NEVER);
+  world.now -= 50;
+  give_back (&world, slot, DB_OUTCOME_CLEAN);
+  world.now += 50;
+  slot = take (&world, caller);
+  g_assert_cmpint (get_stats (&world).wait_time, ==, before);
+  give_back (&world, slot, DB_OUTCOME_CLEAN);
+  world_end (&world);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -500,6 +525,7 @@ main (int argc, char **argv)
   ADD ("passed-on", test_passed_on);
   ADD ("refused", test_refused);
   ADD ("proven-behind", test_proven_behind);
+  ADD ("earlier-clock", test_earlier_clock);
 #undef ADD
   return g_test_run ();
 }
