@@ -505,6 +505,7 @@ test_earlier_clock (void)
   slot = take (&world, caller);
   g_assert_cmpint (get_stats (&world).wait_time, ==, before);
   give_back (&world, slot, DB_OUTCOME_CLEAN);
+  db_ticket_unref (&caller->ticket);
   world_end (&world);
 }
 

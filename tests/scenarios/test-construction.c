@@ -758,6 +758,8 @@ provider (World *world)
   caller = caller_start_full (world, 60 * SECOND, NULL);
   caller_wait_connection (caller);
   caller_free (caller);
+  /* Nobody is asked any more when there are as many as there are to be. */
+  await_stats (world->pool, "idle=2 opening=0 total=2");
 }
 
 /* CON-17 */
