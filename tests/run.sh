@@ -20,7 +20,7 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=${DBPOOL_BUILD:-$root/_build}
 tsan_suites=${DBPOOL_TSAN_SUITES-core sqlite}
-asan_suites=${DBPOOL_ASAN_SUITES-core scenarios sqlite postgres}
+asan_suites=${DBPOOL_ASAN_SUITES-core sqlite postgres}
 mutants=${DBPOOL_MUTANTS-quick}
 jobs=${DBPOOL_JOBS:-2}
 prefix=$build/prefix
