@@ -246,8 +246,9 @@ db_lease_revoke (DbLease *self)
   gboolean ending;
 
   db_lock_lock (&self->lock);
-  loan = self->loan;
-  ending = self->ending;
+  /* One that was detached meanwhile is no longer the pool's to end. */
+  loan = self->detached ? 0 : self->loan;
+  ending = self->ending && !self->detached;
   db_lock_unlock (&self->lock);
 
   if (loan != 0)

@@ -108,6 +108,7 @@ is_accepted (DbEngine *self, DbSlot *slot, gboolean final)
 
   if (db_engine_ask_hook (self, DB_HOOK_BEFORE_ACQUIRE, slot->data, &error))
     return TRUE;
+  db_engine_look_for_listeners (self);
   db_pool_core_add_event (self->core, DB_EVENT_BACKGROUND_ERROR, 0, NULL, error, &fx);
   db_pool_core_reject (self->core, slot, final, DB_DROP_INVALID, g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);

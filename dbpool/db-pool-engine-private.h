@@ -198,6 +198,9 @@ void db_engine_show (DbEngine *self);
 /* In db-pool-dump.c. */
 char *db_engine_dump (DbEngine *self);
 
+/* The leases of the loans that are out for longest, @n of them at most; references. */
+GPtrArray *db_engine_dup_loans (DbEngine *self, guint n);
+
 /* Those who hold connections for longest, at most @n of them, for texts. NULL if nobody does. */
 char *db_engine_describe_holders (DbEngine *self, guint n);
 

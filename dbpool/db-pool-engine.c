@@ -218,14 +218,22 @@ add_lease_cb (DbSlot *slot, gpointer leases)
   g_ptr_array_add (leases, db_lease_ref (slot->data));
 }
 
+GPtrArray *
+db_engine_dup_loans (DbEngine *self, guint n)
+{
+  GPtrArray *leases = g_ptr_array_new_with_free_func ((GDestroyNotify) db_lease_unref);
+
+  db_pool_core_foreach_lent (self->core, n, add_lease_cb, leases);
+  return leases;
+}
+
 char *
 db_engine_describe_holders (DbEngine *self, guint n)
 {
-  g_autoptr (GPtrArray) leases = g_ptr_array_new_with_free_func ((GDestroyNotify) db_lease_unref);
+  g_autoptr (GPtrArray) leases = db_engine_dup_loans (self, n);
   GString *text = NULL;
   gint64 now = g_get_monotonic_time ();
 
-  db_pool_core_foreach_lent (self->core, n, add_lease_cb, leases);
   if (leases->len == 0)
     return NULL;
   text = g_string_new (NULL);

@@ -224,23 +224,16 @@ is_gone (DbEngine *self, gpointer data)
   return db_pool_stats_get_total (&stats) == stats.dedicated;
 }
 
-static void
-add_lease_cb (DbSlot *slot, gpointer data)
-{
-  g_ptr_array_add (data, db_lease_ref (slot->data));
-}
-
 /* Ends every loan that is out, and says which they were. */
 static char *
 end_loans (DbEngine *self, guint *n_loans)
 {
-  g_autoptr (GPtrArray) leases = g_ptr_array_new_with_free_func ((GDestroyNotify) db_lease_unref);
+  g_autoptr (GPtrArray) leases = db_engine_dup_loans (self, G_MAXUINT);
   g_autofree char *holders = db_engine_describe_holders (self, G_MAXUINT);
   DbPoolStats stats;
   GString *text = g_string_new (holders);
 
   db_pool_core_get_stats (self->core, &stats);
-  db_pool_core_foreach_lent (self->core, G_MAXUINT, add_lease_cb, leases);
   for (guint i = 0; i < leases->len; i++)
     db_lease_revoke (g_ptr_array_index (leases, i));
   if (stats.dedicated > 0)
