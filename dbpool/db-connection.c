@@ -11,6 +11,7 @@
 #include "db-connection-private.h"
 #include "db-error.h"
 #include "db-operation-private.h"
+#include "db-session-private.h"
 
 /**
  * DbConnection:
@@ -42,12 +43,46 @@ struct _DbConnection
   guint64 loan;
 
   DbLock lock;
-  GArray *transactions; /* lock: serials (guint64), outermost first; NULL until the first */
-  guint64 last_serial;  /* lock */
-  int abandoned_depth;  /* lock: end what is open from here on; -1: nothing */
+  GArray *transactions;    /* lock: of DbOpenTransaction, outermost first; NULL until the first */
+  guint64 last_serial;     /* lock */
+  int abandoned_depth;     /* lock: end what is open from here on; -1: nothing */
+  GQueue dropped;          /* lock: of DbPending *: what cursors have left */
+  DbErrorInfo *last_error; /* lock */
 };
 
+typedef struct
+{
+  guint64 serial;
+  gboolean for_cursors; /* nobody has a guard on it */
+  guint n_cursors;      /* then: how many still need it */
+  gboolean used;        /* then: something was run in it */
+} DbOpenTransaction;
+
 G_DEFINE_FINAL_TYPE (DbConnection, db_connection, G_TYPE_OBJECT)
+
+void
+db_stream_free (DbStream *self)
+{
+  if (self->destroy != NULL && self->data != NULL)
+    self->destroy (self->data);
+  g_free (self);
+}
+
+void
+db_pending_clear (DbPending *self)
+{
+  g_clear_pointer (&self->sql, g_free);
+  g_clear_pointer (&self->stream, db_stream_free);
+  self->undo = NULL;
+  self->loses = FALSE;
+}
+
+static void
+pending_free (DbPending *self)
+{
+  db_pending_clear (self);
+  g_free (self);
+}
 
 static void
 db_connection_dispose (GObject *object)
@@ -65,6 +100,9 @@ db_connection_finalize (GObject *object)
 
   db_lease_unref (self->lease);
   g_clear_pointer (&self->transactions, g_array_unref);
+  g_clear_pointer (&self->last_error, db_error_info_unref);
+  while (!g_queue_is_empty (&self->dropped))
+    pending_free (g_queue_pop_head (&self->dropped));
   db_lock_clear (&self->lock);
   G_OBJECT_CLASS (db_connection_parent_class)->finalize (object);
 }
@@ -105,7 +143,7 @@ db_connection_get_loan (DbConnection *self)
   return self->loan;
 }
 
-/* Transactions. */
+/* Transactions, and what was dropped while open. */
 
 guint
 db_connection_get_depth (DbConnection *self)
@@ -115,15 +153,47 @@ db_connection_get_depth (DbConnection *self)
   return self->transactions != NULL ? self->transactions->len : 0;
 }
 
+static DbOpenTransaction *
+get_transaction_locked (DbConnection *self, guint depth)
+{
+  return &g_array_index (self->transactions, DbOpenTransaction, depth);
+}
+
+/* What a reset that finds a transaction open is to do: commit one of cursors, without what is open
+ * inside it. */
+static void
+note_transactions (DbConnection *self)
+{
+  const char *end = NULL;
+
+  db_lock_lock (&self->lock);
+  if (self->transactions != NULL && self->transactions->len > 0 &&
+      get_transaction_locked (self, 0)->for_cursors)
+    end = self->transactions->len == 1 ? "COMMIT" : "ROLLBACK TO SAVEPOINT dbpool_1; COMMIT";
+  db_lock_unlock (&self->lock);
+  db_session_set_end (self->lease->session, end);
+}
+
+static guint64
+push_locked (DbConnection *self, gboolean for_cursors)
+{
+  DbOpenTransaction transaction = {++self->last_serial, for_cursors};
+
+  if (self->transactions == NULL)
+    self->transactions = g_array_new (FALSE, FALSE, sizeof (DbOpenTransaction));
+  g_array_append_val (self->transactions, transaction);
+  return transaction.serial;
+}
+
 guint64
 db_connection_push_transaction (DbConnection *self)
 {
-  DB_LOCK_SCOPE (&self->lock);
-  guint64 serial = ++self->last_serial;
+  guint64 serial;
 
-  if (self->transactions == NULL)
-    self->transactions = g_array_new (FALSE, FALSE, sizeof (guint64));
-  g_array_append_val (self->transactions, serial);
+  db_lock_lock (&self->lock);
+  serial = push_locked (self, FALSE);
+  db_lock_unlock (&self->lock);
+  note_transactions (self);
   return serial;
 }
 
@@ -133,7 +203,7 @@ find_transaction_locked (DbConnection *self, guint64 serial)
   if (self->transactions == NULL)
     return -1;
   for (guint i = 0; i < self->transactions->len; i++)
-    if (g_array_index (self->transactions, guint64, i) == serial)
+    if (get_transaction_locked (self, i)->serial == serial)
       return (int) i;
   return -1;
 }
@@ -149,10 +219,11 @@ db_connection_find_transaction (DbConnection *self, guint64 serial)
 void
 db_connection_pop_transactions (DbConnection *self, guint depth)
 {
-  DB_LOCK_SCOPE (&self->lock);
-
+  db_lock_lock (&self->lock);
   if (self->transactions != NULL && self->transactions->len > depth)
     g_array_set_size (self->transactions, depth);
+  db_lock_unlock (&self->lock);
+  note_transactions (self);
 }
 
 void
@@ -165,24 +236,165 @@ db_connection_abandon_transaction (DbConnection *self, guint64 serial)
     self->abandoned_depth = depth;
 }
 
-char *
-db_connection_take_abandoned (DbConnection *self)
+guint64
+db_connection_next_serial (DbConnection *self)
 {
-  int depth;
-  gboolean was_open;
+  DB_LOCK_SCOPE (&self->lock);
+
+  return ++self->last_serial;
+}
+
+guint64
+db_connection_enter_cursor (DbConnection *self, gboolean own)
+{
+  DbOpenTransaction *innermost;
+  guint64 serial = 0;
 
   db_lock_lock (&self->lock);
-  depth = self->abandoned_depth;
-  self->abandoned_depth = -1;
-  was_open = depth >= 0 && self->transactions->len > (guint) depth;
-  if (was_open)
-    g_array_set_size (self->transactions, (guint) depth);
+  if (own)
+    push_locked (self, TRUE);
+  if (self->transactions != NULL && self->transactions->len > 0)
+    {
+      innermost = get_transaction_locked (self, self->transactions->len - 1);
+      innermost->n_cursors++;
+      serial = innermost->serial;
+    }
   db_lock_unlock (&self->lock);
+  note_transactions (self);
+  return serial;
+}
 
-  /* The application may have ended it with a statement of its own. */
-  if (!was_open || db_session_get_state (self->lease->session) == DB_SESSION_IDLE)
-    return NULL;
-  return db_connection_format_rollback ((guint) depth);
+void
+db_connection_leave_cursor (DbConnection *self, guint64 serial, char *name, DbStream *stream)
+{
+  DB_LOCK_SCOPE (&self->lock);
+  int depth = find_transaction_locked (self, serial);
+  DbOpenTransaction *transaction = depth >= 0 ? get_transaction_locked (self, depth) : NULL;
+  gboolean ends_with_it;
+  DbPending *pending;
+
+  if (transaction != NULL)
+    transaction->n_cursors--;
+  ends_with_it = transaction == NULL || (transaction->for_cursors && transaction->n_cursors == 0);
+  if (stream == NULL && (name == NULL || ends_with_it))
+    {
+      g_free (name);
+      return;
+    }
+  pending = g_new0 (DbPending, 1);
+  pending->stream = stream;
+  if (name != NULL)
+    {
+      pending->sql = g_strdup_printf (
+        "SAVEPOINT dbpool_close; CLOSE %s; RELEASE SAVEPOINT dbpool_close", name);
+      pending->undo = "ROLLBACK TO SAVEPOINT dbpool_close; RELEASE SAVEPOINT dbpool_close";
+    }
+  g_free (name);
+  g_queue_push_tail (&self->dropped, pending);
+}
+
+/* What a cursor has left. SQL only works where nothing has failed, and goes with its transaction
+ * anyway; or went with a savepoint of the application's own, which nobody knows here. */
+static gboolean
+take_dropped_locked (DbConnection *self, DbSessionState state, DbPending *pending)
+{
+  DbPending *dropped;
+
+  while ((dropped = g_queue_pop_head (&self->dropped)) != NULL)
+    {
+      if (dropped->stream != NULL || state == DB_SESSION_IN_TRANSACTION)
+        {
+          *pending = *dropped;
+          g_free (dropped);
+          return TRUE;
+        }
+      pending_free (dropped);
+    }
+  return FALSE;
+}
+
+/* The application may have ended it with a statement of its own. */
+static gboolean
+take_abandoned_locked (DbConnection *self, DbSessionState state, DbPending *pending)
+{
+  int depth = self->abandoned_depth;
+
+  self->abandoned_depth = -1;
+  if (depth < 0 || self->transactions->len <= (guint) depth)
+    return FALSE;
+  g_array_set_size (self->transactions, (guint) depth);
+  if (state == DB_SESSION_IDLE)
+    return FALSE;
+  pending->sql = db_connection_format_rollback ((guint) depth);
+  return TRUE;
+}
+
+/* A transaction of cursors that nobody needs any more, or that has failed, and in which no other
+ * one is open. */
+static gboolean
+take_cursors_own_locked (DbConnection *self, DbSessionState state, DbPending *pending)
+{
+  DbOpenTransaction *transaction;
+  gboolean loses;
+
+  if (self->transactions == NULL || self->transactions->len != 1)
+    return FALSE;
+  transaction = get_transaction_locked (self, 0);
+  loses = state == DB_SESSION_FAILED_TRANSACTION;
+  if (!transaction->for_cursors || (transaction->n_cursors > 0 && !loses))
+    return FALSE;
+  pending->loses = loses && transaction->used;
+  g_array_set_size (self->transactions, 0);
+  if (state == DB_SESSION_IDLE)
+    return FALSE;
+  pending->sql = g_strdup (loses ? "ROLLBACK" : "COMMIT");
+  return TRUE;
+}
+
+gboolean
+db_connection_take_pending (DbConnection *self, DbSession *session, DbPending *pending)
+{
+  DbSessionState state;
+  gboolean is_clean, found;
+
+  db_lock_lock (&self->lock);
+  is_clean = self->abandoned_depth < 0 && self->dropped.length == 0 &&
+             (self->transactions == NULL || self->transactions->len != 1);
+  db_lock_unlock (&self->lock);
+  if (is_clean)
+    return FALSE;
+
+  state = db_session_get_state (session);
+  if (state == DB_SESSION_BROKEN)
+    return FALSE;
+  db_lock_lock (&self->lock);
+  found = take_dropped_locked (self, state, pending) ||
+          take_abandoned_locked (self, state, pending) ||
+          take_cursors_own_locked (self, state, pending);
+  db_lock_unlock (&self->lock);
+  note_transactions (self);
+  return found;
+}
+
+void
+db_connection_note_outcome (DbConnection *self, DbSession *session, gboolean failed, gboolean ran)
+{
+  DbErrorInfo *info = db_session_steal_error_info (session);
+
+  if (!failed)
+    g_clear_pointer (&info, db_error_info_unref);
+  db_lock_lock (&self->lock);
+  if (self->last_error != NULL || info != NULL)
+    {
+      DbErrorInfo *old = self->last_error;
+
+      self->last_error = info;
+      info = old;
+    }
+  if (ran && self->transactions != NULL && self->transactions->len > 0)
+    get_transaction_locked (self, 0)->used = TRUE;
+  db_lock_unlock (&self->lock);
+  g_clear_pointer (&info, db_error_info_unref);
 }
 
 char *
@@ -321,512 +533,91 @@ db_connection_get_session (DbConnection *self)
   return db_lease_is_current (self->lease, self->loan) ? self->lease->session : NULL;
 }
 
-/* Statements. The blocking form borrows what it is given; the asynchronous one copies it. */
-
-static DbResult *
-run_now (DbConnection *self,
-         const char *sql,
-         DbParams *params,
-         DbParams *own_params,
-         DbStatementFlags flags,
-         GCancellable *cancellable,
-         GError **error)
+/**
+ * db_connection_get_last_error_info:
+ * @self: a connection
+ *
+ * Gets what the database said of the error with which the last statement of the connection failed.
+ *
+ * May be called from any thread and does not block; also after the connection was released.
+ *
+ * Returns: (transfer full) (nullable): the details; %NULL if the last statement succeeded, or if
+ * its error was not the database's
+ *
+ * Since: 1.0
+ */
+DbErrorInfo *
+db_connection_get_last_error_info (DbConnection *self)
 {
-  DbOperation operation = {.plan = {sql, params != NULL ? params : own_params, flags, 0},
-                           .own_params = own_params,
-                           .connection = self};
+  DbErrorInfo *info;
 
-  return db_operation_run (&operation, cancellable, error);
-}
+  g_return_val_if_fail (DB_IS_CONNECTION (self), NULL);
 
-static void
-run_later (DbConnection *self,
-           const char *sql,
-           DbParams *own_params,
-           DbStatementFlags flags,
-           GTask *task)
-{
-  DbOperation *operation = g_new0 (DbOperation, 1);
-
-  operation->connection = self;
-  operation->own_sql = g_strdup (sql);
-  operation->own_params = own_params;
-  operation->plan.sql = operation->own_sql;
-  operation->plan.params = own_params;
-  operation->plan.flags = flags;
-  db_operation_start (operation, task);
-}
-
-/* What execute() returns for a statement that says nothing of rows. */
-static gint64
-count_rows (DbResult *result)
-{
-  gint64 n = result != NULL ? db_result_get_rows_affected (result) : -1;
-
-  return result != NULL ? MAX (n, 0) : -1;
+  db_lock_lock (&self->lock);
+  info = self->last_error != NULL ? db_error_info_ref (self->last_error) : NULL;
+  db_lock_unlock (&self->lock);
+  return info;
 }
 
 static gboolean
-convert (GVariant *params, DbParams **converted, GError **error)
+is_quotable (const char *text)
 {
-  *converted = NULL;
-  if (params == NULL)
-    return TRUE;
-  *converted = db_params_new_from_variant (params, error);
-  return *converted != NULL;
+  return g_utf8_validate (text, -1, NULL);
 }
 
-static GTask *
-new_task (DbConnection *self,
-          gpointer tag,
-          const char *name,
-          GCancellable *cancellable,
-          GAsyncReadyCallback callback,
-          gpointer user_data)
+/**
+ * db_connection_quote_identifier:
+ * @self: a connection
+ * @text: the name of a table, a column and so on, in UTF-8
+ *
+ * Gets a name as it has to stand in SQL, whatever characters it has.
+ *
+ * May be called from any thread and does not block; also after the connection was released.
+ *
+ * Returns: (transfer full) (nullable): the name in double quotes; %NULL if @text is no valid UTF-8
+ * or empty, which no name can be
+ *
+ * Since: 1.0
+ */
+char *
+db_connection_quote_identifier (DbConnection *self, const char *text)
 {
-  GTask *task = g_task_new (self, cancellable, callback, user_data);
+  g_auto (GStrv) parts = NULL;
+  g_autofree char *doubled = NULL;
 
-  g_task_set_source_tag (task, tag);
-  g_task_set_name (task, name);
-  return task;
-}
+  g_return_val_if_fail (DB_IS_CONNECTION (self), NULL);
+  g_return_val_if_fail (text != NULL, NULL);
 
-static DbResult *
-query_now (DbConnection *self,
-           const char *sql,
-           GVariant *params,
-           DbStatementFlags flags,
-           GCancellable *cancellable,
-           GError **error)
-{
-  DbParams *converted;
-
-  if (!convert (params, &converted, error))
+  if (text[0] == '\0' || !is_quotable (text))
     return NULL;
-  return run_now (self, sql, NULL, converted, flags, cancellable, error);
-}
-
-static void
-query_later (DbConnection *self,
-             const char *sql,
-             GVariant *params,
-             DbStatementFlags flags,
-             GTask *task)
-{
-  DbParams *converted;
-  GError *error = NULL;
-
-  if (convert (params, &converted, &error))
-    {
-      run_later (self, sql, converted, flags, task);
-      return;
-    }
-  g_task_return_error (task, error);
-  g_object_unref (task);
+  parts = g_strsplit (text, "\"", -1);
+  doubled = g_strjoinv ("\"\"", parts);
+  return g_strconcat ("\"", doubled, "\"", NULL);
 }
 
 /**
- * db_connection_query:
+ * db_connection_quote_literal:
  * @self: a connection
- * @sql: one statement
- * @params: (nullable): a tuple with a value for each parameter; consumed if floating
- * @cancellable: (nullable): a cancellable
- * @error: return location for an error
+ * @text: (nullable): a text, in UTF-8
  *
- * Runs a statement and gets its rows.
+ * Gets a text as a literal of the database's SQL, for where a parameter cannot stand. Everywhere
+ * else parameters are the better way.
  *
- * Blocks. May be called from any thread; fails with `G_IO_ERROR_PENDING` if another operation is in
- * flight. The result is independent of the connection. Errors of the database come as
- * `DB_ERROR_QUERY`, `DB_ERROR_CONSTRAINT` and so on, with its code at the end of the text.
+ * May be called from any thread and does not block; also after the connection was released.
  *
- * Returns: (transfer full): the result
+ * Returns: (transfer full) (nullable): the literal with its quotes, `NULL` in letters for %NULL;
+ * %NULL if @text is no valid UTF-8
  *
  * Since: 1.0
  */
-DbResult *
-db_connection_query (DbConnection *self,
-                     const char *sql,
-                     GVariant *params,
-                     GCancellable *cancellable,
-                     GError **error)
+char *
+db_connection_quote_literal (DbConnection *self, const char *text)
 {
   g_return_val_if_fail (DB_IS_CONNECTION (self), NULL);
-  g_return_val_if_fail (sql != NULL, NULL);
 
-  return query_now (self, sql, params, DB_STATEMENT_NONE, cancellable, error);
-}
-
-/**
- * db_connection_query_async:
- * @self: a connection
- * @sql: one statement
- * @params: (nullable): a tuple with a value for each parameter; consumed if floating
- * @cancellable: (nullable): a cancellable
- * @callback: (scope async): called in the thread-default context of the caller
- * @user_data: data for @callback
- *
- * The asynchronous form of [method@Db.Connection.query]. Waits its turn if another operation is in
- * flight.
- *
- * Since: 1.0
- */
-void
-db_connection_query_async (DbConnection *self,
-                           const char *sql,
-                           GVariant *params,
-                           GCancellable *cancellable,
-                           GAsyncReadyCallback callback,
-                           gpointer user_data)
-{
-  GTask *task;
-
-  g_return_if_fail (DB_IS_CONNECTION (self));
-  g_return_if_fail (sql != NULL);
-
-  task =
-    new_task (self, db_connection_query_async, "[dbpool] query", cancellable, callback, user_data);
-  query_later (self, sql, params, DB_STATEMENT_NONE, task);
-}
-
-/**
- * db_connection_query_finish:
- * @self: a connection
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Finishes [method@Db.Connection.query_async].
- *
- * Returns: (transfer full): the result
- *
- * Since: 1.0
- */
-DbResult *
-db_connection_query_finish (DbConnection *self, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (DB_IS_CONNECTION (self), NULL);
-  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
-
-  return g_task_propagate_pointer (G_TASK (result), error);
-}
-
-/**
- * db_connection_execute:
- * @self: a connection
- * @sql: one statement
- * @params: (nullable): a tuple with a value for each parameter; consumed if floating
- * @cancellable: (nullable): a cancellable
- * @error: return location for an error
- *
- * Runs a statement for its effect.
- *
- * Blocks; otherwise as [method@Db.Connection.query].
- *
- * Returns: how many rows it changed (0 for a statement that changes none), or -1 with @error set
- *
- * Since: 1.0
- */
-gint64
-db_connection_execute (DbConnection *self,
-                       const char *sql,
-                       GVariant *params,
-                       GCancellable *cancellable,
-                       GError **error)
-{
-  g_autoptr (DbResult) result = NULL;
-
-  g_return_val_if_fail (DB_IS_CONNECTION (self), -1);
-  g_return_val_if_fail (sql != NULL, -1);
-
-  result = query_now (self, sql, params, DB_STATEMENT_NO_ROWS, cancellable, error);
-  return count_rows (result);
-}
-
-/**
- * db_connection_execute_async:
- * @self: a connection
- * @sql: one statement
- * @params: (nullable): a tuple with a value for each parameter; consumed if floating
- * @cancellable: (nullable): a cancellable
- * @callback: (scope async): called in the thread-default context of the caller
- * @user_data: data for @callback
- *
- * The asynchronous form of [method@Db.Connection.execute]. Waits its turn if another operation is
- * in flight.
- *
- * Since: 1.0
- */
-void
-db_connection_execute_async (DbConnection *self,
-                             const char *sql,
-                             GVariant *params,
-                             GCancellable *cancellable,
-                             GAsyncReadyCallback callback,
-                             gpointer user_data)
-{
-  GTask *task;
-
-  g_return_if_fail (DB_IS_CONNECTION (self));
-  g_return_if_fail (sql != NULL);
-
-  task = new_task (self, db_connection_execute_async, "[dbpool] execute", cancellable, callback,
-                   user_data);
-  query_later (self, sql, params, DB_STATEMENT_NO_ROWS, task);
-}
-
-/**
- * db_connection_execute_finish:
- * @self: a connection
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Finishes [method@Db.Connection.execute_async].
- *
- * Returns: how many rows it changed, or -1 with @error set
- *
- * Since: 1.0
- */
-gint64
-db_connection_execute_finish (DbConnection *self, GAsyncResult *result, GError **error)
-{
-  g_autoptr (DbResult) rows = db_connection_query_finish (self, result, error);
-
-  return count_rows (rows);
-}
-
-/**
- * db_connection_query_params:
- * @self: a connection
- * @sql: one statement
- * @params: (nullable): the parameters, in their first row
- * @cancellable: (nullable): a cancellable
- * @error: return location for an error
- *
- * Runs a statement with typed parameters and gets its rows. As [method@Db.Connection.query].
- *
- * @params must not be changed meanwhile.
- *
- * Returns: (transfer full): the result
- *
- * Since: 1.0
- */
-DbResult *
-db_connection_query_params (DbConnection *self,
-                            const char *sql,
-                            DbParams *params,
-                            GCancellable *cancellable,
-                            GError **error)
-{
-  g_return_val_if_fail (DB_IS_CONNECTION (self), NULL);
-  g_return_val_if_fail (sql != NULL, NULL);
-
-  return run_now (self, sql, params, NULL, DB_STATEMENT_NONE, cancellable, error);
-}
-
-/**
- * db_connection_query_params_async:
- * @self: a connection
- * @sql: one statement
- * @params: (nullable): the parameters, in their first row; copied
- * @cancellable: (nullable): a cancellable
- * @callback: (scope async): called in the thread-default context of the caller
- * @user_data: data for @callback
- *
- * The asynchronous form of [method@Db.Connection.query_params].
- *
- * Since: 1.0
- */
-void
-db_connection_query_params_async (DbConnection *self,
-                                  const char *sql,
-                                  DbParams *params,
-                                  GCancellable *cancellable,
-                                  GAsyncReadyCallback callback,
-                                  gpointer user_data)
-{
-  GTask *task;
-
-  g_return_if_fail (DB_IS_CONNECTION (self));
-  g_return_if_fail (sql != NULL);
-
-  task = new_task (self, db_connection_query_params_async, "[dbpool] query", cancellable, callback,
-                   user_data);
-  run_later (self, sql, params != NULL ? db_params_copy (params) : NULL, DB_STATEMENT_NONE, task);
-}
-
-/**
- * db_connection_query_params_finish:
- * @self: a connection
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Finishes [method@Db.Connection.query_params_async].
- *
- * Returns: (transfer full): the result
- *
- * Since: 1.0
- */
-DbResult *
-db_connection_query_params_finish (DbConnection *self, GAsyncResult *result, GError **error)
-{
-  return db_connection_query_finish (self, result, error);
-}
-
-/**
- * db_connection_execute_params:
- * @self: a connection
- * @sql: one statement
- * @params: (nullable): the parameters, in their first row
- * @cancellable: (nullable): a cancellable
- * @error: return location for an error
- *
- * Runs a statement with typed parameters for its effect. As [method@Db.Connection.execute].
- *
- * Returns: how many rows it changed, or -1 with @error set
- *
- * Since: 1.0
- */
-gint64
-db_connection_execute_params (DbConnection *self,
-                              const char *sql,
-                              DbParams *params,
-                              GCancellable *cancellable,
-                              GError **error)
-{
-  g_autoptr (DbResult) result = NULL;
-
-  g_return_val_if_fail (DB_IS_CONNECTION (self), -1);
-  g_return_val_if_fail (sql != NULL, -1);
-
-  result = run_now (self, sql, params, NULL, DB_STATEMENT_NO_ROWS, cancellable, error);
-  return count_rows (result);
-}
-
-/**
- * db_connection_execute_params_async:
- * @self: a connection
- * @sql: one statement
- * @params: (nullable): the parameters, in their first row; copied
- * @cancellable: (nullable): a cancellable
- * @callback: (scope async): called in the thread-default context of the caller
- * @user_data: data for @callback
- *
- * The asynchronous form of [method@Db.Connection.execute_params].
- *
- * Since: 1.0
- */
-void
-db_connection_execute_params_async (DbConnection *self,
-                                    const char *sql,
-                                    DbParams *params,
-                                    GCancellable *cancellable,
-                                    GAsyncReadyCallback callback,
-                                    gpointer user_data)
-{
-  GTask *task;
-
-  g_return_if_fail (DB_IS_CONNECTION (self));
-  g_return_if_fail (sql != NULL);
-
-  task = new_task (self, db_connection_execute_params_async, "[dbpool] execute", cancellable,
-                   callback, user_data);
-  run_later (self, sql, params != NULL ? db_params_copy (params) : NULL, DB_STATEMENT_NO_ROWS,
-             task);
-}
-
-/**
- * db_connection_execute_params_finish:
- * @self: a connection
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Finishes [method@Db.Connection.execute_params_async].
- *
- * Returns: how many rows it changed, or -1 with @error set
- *
- * Since: 1.0
- */
-gint64
-db_connection_execute_params_finish (DbConnection *self, GAsyncResult *result, GError **error)
-{
-  return db_connection_execute_finish (self, result, error);
-}
-
-/**
- * db_connection_execute_script:
- * @self: a connection
- * @sql: any number of statements, without parameters
- * @cancellable: (nullable): a cancellable
- * @error: return location for an error
- *
- * Runs statements one after the other, up to the first that fails.
- *
- * Blocks; otherwise as [method@Db.Connection.query]. What the statements return is dropped.
- *
- * Returns: %TRUE if all succeeded
- *
- * Since: 1.0
- */
-gboolean
-db_connection_execute_script (DbConnection *self,
-                              const char *sql,
-                              GCancellable *cancellable,
-                              GError **error)
-{
-  g_autoptr (DbResult) result = NULL;
-
-  g_return_val_if_fail (DB_IS_CONNECTION (self), FALSE);
-  g_return_val_if_fail (sql != NULL, FALSE);
-
-  result =
-    run_now (self, sql, NULL, NULL, DB_STATEMENT_SCRIPT | DB_STATEMENT_NO_ROWS, cancellable, error);
-  return result != NULL;
-}
-
-/**
- * db_connection_execute_script_async:
- * @self: a connection
- * @sql: any number of statements, without parameters
- * @cancellable: (nullable): a cancellable
- * @callback: (scope async): called in the thread-default context of the caller
- * @user_data: data for @callback
- *
- * The asynchronous form of [method@Db.Connection.execute_script].
- *
- * Since: 1.0
- */
-void
-db_connection_execute_script_async (DbConnection *self,
-                                    const char *sql,
-                                    GCancellable *cancellable,
-                                    GAsyncReadyCallback callback,
-                                    gpointer user_data)
-{
-  GTask *task;
-
-  g_return_if_fail (DB_IS_CONNECTION (self));
-  g_return_if_fail (sql != NULL);
-
-  task = new_task (self, db_connection_execute_script_async, "[dbpool] script", cancellable,
-                   callback, user_data);
-  run_later (self, sql, NULL, DB_STATEMENT_SCRIPT | DB_STATEMENT_NO_ROWS, task);
-}
-
-/**
- * db_connection_execute_script_finish:
- * @self: a connection
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Finishes [method@Db.Connection.execute_script_async].
- *
- * Returns: %TRUE if all succeeded
- *
- * Since: 1.0
- */
-gboolean
-db_connection_execute_script_finish (DbConnection *self, GAsyncResult *result, GError **error)
-{
-  g_autoptr (DbResult) rows = db_connection_query_finish (self, result, error);
-
-  return rows != NULL;
+  if (text == NULL)
+    return g_strdup ("NULL");
+  if (!is_quotable (text))
+    return NULL;
+  return db_session_quote_literal (self->lease->session, text);
 }

@@ -3,6 +3,10 @@
 
 #pragma once
 
+#include "db-batch.h"
+#include "db-cursor.h"
+#include "db-description.h"
+#include "db-error-info.h"
 #include "db-params.h"
 #include "db-result.h"
 #include "db-session.h"
@@ -108,6 +112,98 @@ void db_connection_execute_script_async (DbConnection *self,
 DB_AVAILABLE_IN_1_0
 gboolean
 db_connection_execute_script_finish (DbConnection *self, GAsyncResult *result, GError **error);
+
+DB_AVAILABLE_IN_1_0
+gint64 db_connection_execute_many (DbConnection *self,
+                                   const char *sql,
+                                   DbParams *rows,
+                                   GCancellable *cancellable,
+                                   GError **error);
+DB_AVAILABLE_IN_1_0
+void db_connection_execute_many_async (DbConnection *self,
+                                       const char *sql,
+                                       DbParams *rows,
+                                       GCancellable *cancellable,
+                                       GAsyncReadyCallback callback,
+                                       gpointer user_data);
+DB_AVAILABLE_IN_1_0
+gint64 db_connection_execute_many_finish (DbConnection *self, GAsyncResult *result, GError **error);
+
+DB_AVAILABLE_IN_1_0
+DbBatchResult *db_connection_run_batch (DbConnection *self,
+                                        DbBatch *batch,
+                                        DbBatchFlags flags,
+                                        GCancellable *cancellable,
+                                        GError **error);
+DB_AVAILABLE_IN_1_0
+void db_connection_run_batch_async (DbConnection *self,
+                                    DbBatch *batch,
+                                    DbBatchFlags flags,
+                                    GCancellable *cancellable,
+                                    GAsyncReadyCallback callback,
+                                    gpointer user_data);
+DB_AVAILABLE_IN_1_0
+DbBatchResult *
+db_connection_run_batch_finish (DbConnection *self, GAsyncResult *result, GError **error);
+
+DB_AVAILABLE_IN_1_0
+DbDescription *db_connection_describe (DbConnection *self,
+                                       const char *sql,
+                                       GCancellable *cancellable,
+                                       GError **error);
+DB_AVAILABLE_IN_1_0
+void db_connection_describe_async (DbConnection *self,
+                                   const char *sql,
+                                   GCancellable *cancellable,
+                                   GAsyncReadyCallback callback,
+                                   gpointer user_data);
+DB_AVAILABLE_IN_1_0
+DbDescription *
+db_connection_describe_finish (DbConnection *self, GAsyncResult *result, GError **error);
+
+DB_AVAILABLE_IN_1_0
+DbCursor *db_connection_open_cursor (DbConnection *self,
+                                     const char *sql,
+                                     GVariant *params,
+                                     guint batch_size,
+                                     GCancellable *cancellable,
+                                     GError **error);
+DB_AVAILABLE_IN_1_0
+void db_connection_open_cursor_async (DbConnection *self,
+                                      const char *sql,
+                                      GVariant *params,
+                                      guint batch_size,
+                                      GCancellable *cancellable,
+                                      GAsyncReadyCallback callback,
+                                      gpointer user_data);
+DB_AVAILABLE_IN_1_0
+DbCursor *
+db_connection_open_cursor_finish (DbConnection *self, GAsyncResult *result, GError **error);
+DB_AVAILABLE_IN_1_0
+DbCursor *db_connection_open_cursor_params (DbConnection *self,
+                                            const char *sql,
+                                            DbParams *params,
+                                            guint batch_size,
+                                            GCancellable *cancellable,
+                                            GError **error);
+DB_AVAILABLE_IN_1_0
+void db_connection_open_cursor_params_async (DbConnection *self,
+                                             const char *sql,
+                                             DbParams *params,
+                                             guint batch_size,
+                                             GCancellable *cancellable,
+                                             GAsyncReadyCallback callback,
+                                             gpointer user_data);
+DB_AVAILABLE_IN_1_0
+DbCursor *
+db_connection_open_cursor_params_finish (DbConnection *self, GAsyncResult *result, GError **error);
+
+DB_AVAILABLE_IN_1_0
+char *db_connection_quote_identifier (DbConnection *self, const char *text);
+DB_AVAILABLE_IN_1_0
+char *db_connection_quote_literal (DbConnection *self, const char *text);
+DB_AVAILABLE_IN_1_0
+DbErrorInfo *db_connection_get_last_error_info (DbConnection *self);
 
 DB_AVAILABLE_IN_1_0
 DbTransaction *db_connection_begin (DbConnection *self,

@@ -71,14 +71,19 @@ find_unknown_key (const char *query)
 
 static gboolean fail (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
+/* A URI, and what its escapes stand for, may be any bytes; an error is text. */
 static gboolean
 fail (GError **error, const char *format, ...)
 {
+  g_autofree char *bytes = NULL;
+  g_autofree char *text = NULL;
   va_list args;
 
   va_start (args, format);
-  g_propagate_error (error, g_error_new_valist (DB_ERROR, DB_ERROR_CONFIGURATION, format, args));
+  bytes = g_strdup_vprintf (format, args);
   va_end (args);
+  text = g_utf8_make_valid (bytes, -1);
+  g_set_error_literal (error, DB_ERROR, DB_ERROR_CONFIGURATION, text);
   return FALSE;
 }
 
@@ -157,6 +162,10 @@ take_options (DbDatabaseConfig *self, PQconninfoOption *options, GError **error)
     {
       if (option->val == NULL || option->val[0] == '\0')
         continue;
+      /* texts show the others */
+      if (strcmp (option->keyword, "password") != 0 && !g_utf8_validate (option->val, -1, NULL))
+        return fail (error, "%s in the URI of the PostgreSQL database is no valid UTF-8",
+                     option->keyword);
       if (strcmp (option->keyword, "host") == 0)
         hosts = option->val;
       else if (strcmp (option->keyword, "port") == 0)

@@ -21,5 +21,9 @@ GError *db_error_new_sqlite (int rc, const char *format, ...) G_GNUC_PRINTF (2, 
 DbError db_error_code_from_sqlstate (const char *sqlstate);
 DbError db_error_code_from_sqlite (int rc);
 
+/* NONE for codes that are not about a constraint. */
+DbConstraintKind db_constraint_kind_from_sqlstate (const char *sqlstate);
+DbConstraintKind db_constraint_kind_from_sqlite (int rc);
+
 /* True for errors after which an open need not be tried again with the same settings. */
 gboolean db_error_is_permanent_for_open (const GError *error);

@@ -120,6 +120,43 @@ static const struct
   {26 /* NOTADB */, DB_ERROR_CONFIGURATION},
 };
 
+/* Class 23 of the same appendix, and the extended codes of SQLite's CONSTRAINT (19). */
+static const struct
+{
+  const char *sqlstate;
+  int rc;
+  DbConstraintKind kind;
+} constraint_kinds[] = {
+  {"23502", 19 | (5 << 8) /* NOTNULL */, DB_CONSTRAINT_NOT_NULL},
+  {"23503", 19 | (3 << 8) /* FOREIGNKEY */, DB_CONSTRAINT_FOREIGN_KEY},
+  {"23505", 19 | (8 << 8) /* UNIQUE */, DB_CONSTRAINT_UNIQUE},
+  {"23505", 19 | (6 << 8) /* PRIMARYKEY */, DB_CONSTRAINT_UNIQUE},
+  {"23505", 19 | (10 << 8) /* ROWID */, DB_CONSTRAINT_UNIQUE},
+  {"23514", 19 | (1 << 8) /* CHECK */, DB_CONSTRAINT_CHECK},
+  {"23P01", 0, DB_CONSTRAINT_EXCLUSION},
+  {"23001", 19 | (3 << 8), DB_CONSTRAINT_FOREIGN_KEY},
+};
+
+DbConstraintKind
+db_constraint_kind_from_sqlstate (const char *sqlstate)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (constraint_kinds); i++)
+    if (strcmp (constraint_kinds[i].sqlstate, sqlstate) == 0)
+      return constraint_kinds[i].kind;
+  return db_error_code_from_sqlstate (sqlstate) == DB_ERROR_CONSTRAINT ? DB_CONSTRAINT_OTHER
+                                                                       : DB_CONSTRAINT_NONE;
+}
+
+DbConstraintKind
+db_constraint_kind_from_sqlite (int rc)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (constraint_kinds); i++)
+    if (rc != 0 && constraint_kinds[i].rc == rc)
+      return constraint_kinds[i].kind;
+  return db_error_code_from_sqlite (rc) == DB_ERROR_CONSTRAINT ? DB_CONSTRAINT_OTHER
+                                                               : DB_CONSTRAINT_NONE;
+}
+
 DbError
 db_error_code_from_sqlstate (const char *sqlstate)
 {
@@ -294,4 +331,50 @@ db_error_get_sqlstate (const GError *error)
     if (!g_ascii_isdigit (code[i]) && !g_ascii_isupper (code[i]))
       return NULL;
   return g_intern_string (code);
+}
+
+/* The number in " [SQLite 2067]" at the end of the text, or 0. */
+static int
+get_sqlite_code (const GError *error)
+{
+  static const char mark[] = " [SQLite ";
+  const char *start;
+  guint64 code;
+  char *end;
+
+  if (error->domain != DB_ERROR || error->message == NULL)
+    return 0;
+  start = g_strrstr (error->message, mark);
+  if (start == NULL)
+    return 0;
+  code = g_ascii_strtoull (start + sizeof mark - 1, &end, 10);
+  return strcmp (end, "]") == 0 && code <= G_MAXINT ? (int) code : 0;
+}
+
+/**
+ * db_error_get_constraint_kind:
+ * @error: an error
+ *
+ * Gets the kind of constraint that a statement violated, on whatever database.
+ *
+ * It is read from the code at the end of the text, so it also works on an error that a language
+ * binding has rebuilt. May be called from any thread and does not block.
+ *
+ * Returns: a kind; `DB_CONSTRAINT_NONE` if @error is not about a constraint
+ *
+ * Since: 1.0
+ */
+DbConstraintKind
+db_error_get_constraint_kind (const GError *error)
+{
+  const char *sqlstate;
+  int rc;
+
+  g_return_val_if_fail (error != NULL, DB_CONSTRAINT_NONE);
+
+  sqlstate = db_error_get_sqlstate (error);
+  if (sqlstate != NULL)
+    return db_constraint_kind_from_sqlstate (sqlstate);
+  rc = get_sqlite_code (error);
+  return rc != 0 ? db_constraint_kind_from_sqlite (rc) : DB_CONSTRAINT_NONE;
 }

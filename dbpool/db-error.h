@@ -86,5 +86,7 @@ gboolean db_error_is_transient (const GError *error);
 
 DB_AVAILABLE_IN_1_0
 const char *db_error_get_sqlstate (const GError *error);
+DB_AVAILABLE_IN_1_0
+DbConstraintKind db_error_get_constraint_kind (const GError *error);
 
 G_END_DECLS

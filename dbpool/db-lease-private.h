@@ -48,6 +48,7 @@ typedef struct
 struct _DbTurn
 {
   GList link;
+  gboolean queued; /* the lease's lock */
   void (*start) (DbTurn *self, DbSession *session);
 };
 
@@ -63,6 +64,7 @@ struct _DbLease
 
   DbLock lock;
   DbCond left;         /* lock: an operation of a private loan has ended */
+  guint cache_size;    /* what the session was told; used by whoever has it */
   DbSlot *slot;        /* lock, but for whoever has the session; NULL once closed or detached */
   guint64 last_loan;   /* lock */
   guint64 loan;        /* lock: the current one, 0: none, or it has ended */
@@ -135,9 +137,13 @@ gboolean db_lease_is_current (DbLease *self, guint64 loan);
 DbSession *db_lease_enter (DbLease *self, guint64 loan, const char *sql, GError **error);
 
 /* The same for an asynchronous operation. If the session is in use, @queued is set and @turn
- * started later; NULL otherwise means that the loan has ended. */
+ * started later (without a turn, it is only said); NULL otherwise means that the loan has ended. */
 DbSession *
 db_lease_enter_async (DbLease *self, guint64 loan, const char *sql, DbTurn *turn, gboolean *queued);
+
+/* Takes an operation out of the queue. TRUE: it was still there, and @turn is never started; FALSE:
+ * it has been, or is just being. */
+gboolean db_lease_withdraw (DbLease *self, DbTurn *turn);
 
 void db_lease_leave (DbLease *self);
 

@@ -14,6 +14,19 @@
 
 #include <string.h>
 
+/* The settings for statements may have changed since the session was last lent. The session is the
+ * caller's. */
+static void
+adapt_session (DbLease *self)
+{
+  guint size = db_engine_get_statement_cache (self->engine);
+
+  if (size == self->cache_size)
+    return;
+  self->cache_size = size;
+  db_session_set_statement_cache (self->session, size);
+}
+
 DbLease *
 db_lease_new (DbEngine *engine, DbConnectionManager *manager, DbSession *session, DbSlot *slot)
 {
@@ -27,6 +40,8 @@ db_lease_new (DbEngine *engine, DbConnectionManager *manager, DbSession *session
   self->id = slot->id;
   db_lock_init (&self->lock);
   db_cond_init (&self->left);
+  self->cache_size = G_MAXUINT; /* as no setting is */
+  adapt_session (self);
   return self;
 }
 
@@ -83,6 +98,7 @@ db_lease_begin (DbLease *self, DbAcquireFlags flags, DbTag tag)
 {
   guint64 loan;
 
+  adapt_session (self);
   db_lock_lock (&self->lock);
   begin_locked (self, tag);
   self->read_only = (flags & DB_ACQUIRE_READ_ONLY) != 0;
@@ -115,6 +131,7 @@ note_statement_locked (DbLease *self, const char *sql)
 void
 db_lease_begin_one_shot (DbLease *self, const char *sql)
 {
+  adapt_session (self);
   db_lock_lock (&self->lock);
   begin_locked (self, (DbTag){"a statement of the pool's", TRUE});
   self->busy = TRUE;
@@ -170,6 +187,8 @@ take_turns_locked (DbLease *self)
 {
   GQueue turns = self->turns;
 
+  for (GList *link = turns.head; link != NULL; link = link->next)
+    ((DbTurn *) link->data)->queued = FALSE;
   g_queue_init (&self->turns);
   return turns;
 }
@@ -381,7 +400,10 @@ enter_async_locked (DbLease *self, guint64 loan, const char *sql, DbTurn *turn, 
   if (self->busy)
     {
       *queued = TRUE;
+      if (turn == NULL)
+        return NULL;
       turn->link.data = turn;
+      turn->queued = TRUE;
       g_queue_push_tail_link (&self->turns, &turn->link);
       return NULL;
     }
@@ -405,6 +427,22 @@ db_lease_enter_async (DbLease *self, guint64 loan, const char *sql, DbTurn *turn
   return session;
 }
 
+gboolean
+db_lease_withdraw (DbLease *self, DbTurn *turn)
+{
+  gboolean withdrawn;
+
+  if (db_engine_is_forked (self->engine))
+    return FALSE;
+  db_lock_lock (&self->lock);
+  withdrawn = turn->queued;
+  if (withdrawn)
+    g_queue_unlink (&self->turns, &turn->link);
+  turn->queued = FALSE;
+  db_lock_unlock (&self->lock);
+  return withdrawn;
+}
+
 void
 db_lease_leave (DbLease *self)
 {
@@ -415,6 +453,8 @@ db_lease_leave (DbLease *self)
   g_assert (self->busy);
   link = g_queue_pop_head_link (&self->turns);
   self->busy = link != NULL;
+  if (link != NULL)
+    ((DbTurn *) link->data)->queued = FALSE;
   ending = self->ending;
   self->ending = FALSE;
   if (self->is_private)

@@ -7,45 +7,183 @@
 
 #include "db-operation-private.h"
 
+#include "db-pool-engine-private.h"
+#include "db-session-private.h"
+#include "db-work-private.h"
+
 static void
 clear_owned (DbOperation *self)
 {
   g_clear_pointer (&self->own_sql, g_free);
   g_clear_pointer (&self->own_params, db_params_free);
+  db_pending_clear (&self->pending);
+  if (self->subject_free != NULL)
+    g_clear_pointer (&self->subject, self->subject_free);
 }
 
-static gboolean
-run_abandoned (DbOperation *self, DbSession *session, GCancellable *cancellable, GError **error)
+/* A statement that fails takes the transaction of open cursors with it, and all that was run in it,
+ * of which nobody would hear otherwise. */
+static void
+tell_of_loss (DbOperation *self)
 {
-  g_autofree char *sql = db_connection_take_abandoned (self->connection);
-  DbStatementPlan plan = {sql, NULL, DB_STATEMENT_SCRIPT, 0};
-  g_autoptr (DbResult) result = NULL;
-
-  if (sql == NULL)
-    return TRUE;
-  result = db_session_run (session, &plan, cancellable, error);
-  return result != NULL;
+  if (self->error != NULL)
+    g_prefix_error (&self->error, "what was run on the connection since a cursor was opened in no "
+                                  "transaction is rolled back, because of: ");
 }
 
-static DbResult *
-run_with_session (DbOperation *self, DbSession *session, GCancellable *cancellable, GError **error)
+/* What was dropped while open, or what this operation has ended. */
+static const DbStatementPlan *
+plan_pending (DbOperation *self, DbSession *session)
 {
-  g_autoptr (GError) local_error = NULL;
-  DbResult *result = NULL;
-
-  if (run_abandoned (self, session, cancellable, error) &&
-      (self->prepare == NULL || self->prepare (self, session, error)))
+  /* One that is here already has failed, and this makes up for it. */
+  if (self->pending.sql == NULL &&
+      !db_connection_take_pending (self->connection, session, &self->pending))
+    return NULL;
+  if (self->pending.loses)
+    tell_of_loss (self);
+  self->other = (DbStatementPlan){0};
+  if (self->pending.stream != NULL)
     {
-      result = db_session_run (session, &self->plan, cancellable, &local_error);
-      if (self->complete != NULL)
-        self->complete (self, session, &local_error);
-      if (local_error != NULL)
-        {
-          g_clear_object (&result);
-          g_propagate_error (error, g_steal_pointer (&local_error));
-        }
+      self->other.request = DB_REQUEST_CLOSE;
+      self->other.stream = self->pending.stream;
     }
-  return result;
+  self->other.sql = self->pending.sql;
+  self->other.flags = DB_STATEMENT_SCRIPT | DB_STATEMENT_NO_ROWS;
+  return &self->other;
+}
+
+static const DbStatementPlan *
+plan_before (DbOperation *self)
+{
+  self->other = (DbStatementPlan){0};
+  self->other.sql = self->before_sql;
+  self->other.flags = DB_STATEMENT_NO_ROWS;
+  self->other.timeout = self->plan.timeout;
+  return &self->other;
+}
+
+/* Once, whatever became of it. */
+static void
+complete (DbOperation *self, DbSession *session)
+{
+  if (self->completed)
+    return;
+  self->completed = TRUE;
+  if (self->complete != NULL)
+    self->complete (self, session, &self->error);
+}
+
+/* What is to be asked of the session next; NULL: the operation is over. */
+static const DbStatementPlan *
+operation_next (DbOperation *self, DbSession *session)
+{
+  const DbStatementPlan *plan;
+
+  switch (self->step)
+    {
+    case DB_STEP_PENDING:
+      plan = plan_pending (self, session);
+      if (plan != NULL)
+        return plan;
+      if (self->prepare != NULL && !self->prepare (self, session, &self->error))
+        {
+          self->step = DB_STEP_END;
+          return NULL;
+        }
+      self->step = DB_STEP_BEFORE;
+      if (self->before_sql != NULL)
+        return plan_before (self);
+      G_GNUC_FALLTHROUGH;
+    case DB_STEP_BEFORE:
+      self->step = DB_STEP_PLAN;
+      if (!self->skips_plan)
+        return &self->plan;
+      G_GNUC_FALLTHROUGH;
+    case DB_STEP_PLAN:
+      complete (self, session);
+      self->step = DB_STEP_TIDY;
+      G_GNUC_FALLTHROUGH;
+    case DB_STEP_TIDY:
+      plan = plan_pending (self, session);
+      if (plan != NULL)
+        return plan;
+      self->step = DB_STEP_END;
+      G_GNUC_FALLTHROUGH;
+    case DB_STEP_END:
+    default:
+      return NULL;
+    }
+}
+
+/* TRUE if what was pending has failed, but can be made up for. */
+static gboolean
+make_up_for_failure (DbOperation *self, DbSession *session)
+{
+  DbErrorInfo *info;
+
+  if (self->pending.undo == NULL)
+    return FALSE;
+  g_free (self->pending.sql);
+  self->pending.sql = g_strdup (self->pending.undo);
+  self->pending.undo = NULL;
+  info = db_session_steal_error_info (session);
+  g_clear_pointer (&info, db_error_info_unref);
+  return TRUE;
+}
+
+/* How that ended. Takes both. */
+static void
+operation_take (DbOperation *self, DbSession *session, DbResult *result, GError *error)
+{
+  if (self->step == DB_STEP_PLAN)
+    {
+      self->result = result;
+      self->error = error;
+      return;
+    }
+  g_clear_object (&result);
+  if (error != NULL && make_up_for_failure (self, session))
+    {
+      g_error_free (error);
+      return;
+    }
+  db_pending_clear (&self->pending);
+  if (error == NULL)
+    return;
+  /* What could not be ended has to be, before anything else may run. */
+  if (self->step == DB_STEP_PENDING || self->step == DB_STEP_BEFORE)
+    self->step = DB_STEP_END;
+  if (self->error == NULL)
+    self->error = error;
+  else
+    g_error_free (error);
+}
+
+/* A plan that takes the caller's time limit takes the pool's. */
+static void
+limit (DbOperation *self)
+{
+  if (self->plan.timeout == 0)
+    self->plan.timeout =
+      db_engine_get_statement_timeout (db_connection_get_lease (self->connection)->engine);
+}
+
+static void
+settle (DbOperation *self, DbSession *session)
+{
+  gboolean is_statement = self->prepare == NULL || self->plan.request == DB_REQUEST_OPEN;
+
+  db_connection_note_outcome (self->connection, session, self->error != NULL,
+                              self->error == NULL && is_statement);
+  if (self->error != NULL)
+    g_clear_object (&self->result);
+}
+
+/* What ends something is not cancelled: the books already say that it has ended. */
+static GCancellable *
+choose_cancellable (DbOperation *self, GCancellable *cancellable)
+{
+  return self->step == DB_STEP_BEFORE || self->step == DB_STEP_PLAN ? cancellable : NULL;
 }
 
 DbResult *
@@ -54,15 +192,33 @@ db_operation_run (DbOperation *self, GCancellable *cancellable, GError **error)
   DbLease *lease = db_connection_get_lease (self->connection);
   DbSession *session =
     db_lease_enter (lease, db_connection_get_loan (self->connection), self->plan.sql, error);
-  DbResult *result = NULL;
+  const DbStatementPlan *plan;
 
   if (session != NULL)
     {
-      result = run_with_session (self, session, cancellable, error);
+      limit (self);
+      while ((plan = operation_next (self, session)) != NULL)
+        {
+          GError *local_error = NULL;
+          DbResult *result =
+            db_session_run (session, plan, choose_cancellable (self, cancellable), &local_error);
+
+          operation_take (self, session, result, local_error);
+        }
+      settle (self, session);
       db_lease_leave (lease);
+      if (self->error != NULL)
+        g_propagate_error (error, g_steal_pointer (&self->error));
     }
   clear_owned (self);
-  return result;
+  return g_steal_pointer (&self->result);
+}
+
+void
+db_operation_free_unstarted (DbOperation *self)
+{
+  clear_owned (self);
+  g_free (self);
 }
 
 static void
@@ -72,28 +228,30 @@ operation_free (gpointer data)
 
   DB_TSAN_ACQUIRE (self); /* GTask's reference count ordered this after finish() */
   clear_owned (self);
-  g_free ((char *) self->abandoned.sql);
   g_object_unref (self->connection);
   g_free (self);
 }
 
 /* Ends the operation: the session first, so that the callback can use the connection. */
 static void
-finish (DbOperation *self, DbResult *result, GError *error)
+finish (DbOperation *self)
 {
   g_autoptr (GTask) task = g_steal_pointer (&self->task);
+  DbSession *session = g_steal_pointer (&self->session);
 
-  if (self->session != NULL)
+  if (session != NULL)
     {
-      self->session = NULL;
+      settle (self, session);
       db_lease_leave (db_connection_get_lease (self->connection));
     }
   DB_TSAN_RELEASE (self);
-  if (error != NULL)
-    g_task_return_error (task, error);
+  if (self->error != NULL)
+    g_task_return_error (task, g_steal_pointer (&self->error));
   else
-    g_task_return_pointer (task, result, g_object_unref);
+    g_task_return_pointer (task, g_steal_pointer (&self->result), g_object_unref);
 }
+
+static void go_on (DbOperation *self);
 
 static void
 run_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
@@ -102,57 +260,42 @@ run_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
   GError *error = NULL;
   DbResult *result = db_session_run_finish (self->session, async_result, &error);
 
-  if (self->complete != NULL)
-    self->complete (self, self->session, &error);
-  if (error != NULL)
-    g_clear_object (&result);
-  finish (self, result, error);
-}
-
-static void
-start_plan (DbOperation *self)
-{
-  GError *error = NULL;
-
-  if (self->prepare != NULL && !self->prepare (self, self->session, &error))
-    {
-      finish (self, NULL, error);
-      return;
-    }
-  db_session_run_async (self->session, &self->plan, g_task_get_cancellable (self->task), run_cb,
-                        self);
-}
-
-static void
-abandoned_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
-{
-  DbOperation *self = user_data;
-  GError *error = NULL;
-  g_autoptr (DbResult) result = db_session_run_finish (self->session, async_result, &error);
-
-  if (result == NULL)
-    finish (self, NULL, error);
-  else
-    start_plan (self);
+  operation_take (self, self->session, result, error);
+  go_on (self);
 }
 
 /* The session is ours, and the context of the task is the thread-default one. */
 static void
+go_on (DbOperation *self)
+{
+  const DbStatementPlan *plan = operation_next (self, self->session);
+
+  if (plan == NULL)
+    finish (self);
+  else
+    db_session_run_async (self->session, plan,
+                          choose_cancellable (self, g_task_get_cancellable (self->task)), run_cb,
+                          self);
+}
+
+static void
 start_with_session (DbOperation *self)
 {
-  GError *error = NULL;
-
-  if (g_cancellable_set_error_if_cancelled (g_task_get_cancellable (self->task), &error))
-    {
-      finish (self, NULL, error);
-      return;
-    }
-  self->abandoned.sql = db_connection_take_abandoned (self->connection);
-  self->abandoned.flags = DB_STATEMENT_SCRIPT;
-  if (self->abandoned.sql == NULL)
-    start_plan (self);
+  if (g_cancellable_set_error_if_cancelled (g_task_get_cancellable (self->task), &self->error))
+    finish (self);
   else
-    db_session_run_async (self->session, &self->abandoned, NULL, abandoned_cb, self);
+    go_on (self);
+}
+
+/* The handler may still run, on another thread, when it has been disconnected; so what it has is a
+ * reference to the task, which has the operation. */
+static void
+stop_listening (DbOperation *self)
+{
+  if (self->cancelled_id == 0)
+    return;
+  g_signal_handler_disconnect (g_task_get_cancellable (self->task), self->cancelled_id);
+  self->cancelled_id = 0;
 }
 
 static gboolean
@@ -162,52 +305,109 @@ turn_cb (gpointer data)
   GMainContext *context;
 
   DB_TSAN_ACQUIRE (self);
+  stop_listening (self);
   context = g_task_get_context (self->task);
-  if (self->session == NULL)
-    {
-      GError *error = NULL;
-
-      db_set_released_error (&error);
-      finish (self, NULL, error);
-      return G_SOURCE_REMOVE;
-    }
   g_main_context_push_thread_default (context);
-  start_with_session (self);
+  if (self->session != NULL)
+    start_with_session (self);
+  else
+    {
+      if (!g_cancellable_set_error_if_cancelled (g_task_get_cancellable (self->task), &self->error))
+        db_set_released_error (&self->error);
+      finish (self);
+    }
   g_main_context_pop_thread_default (context);
   return G_SOURCE_REMOVE;
 }
 
-/* Its turn has come, on whatever thread the operation before it ended. */
 static void
-turn_start (DbTurn *turn, DbSession *session)
+call_in_context (DbOperation *self)
 {
-  DbOperation *self = (DbOperation *) turn;
   g_autoptr (GSource) source = g_idle_source_new ();
 
-  self->session = session;
   DB_TSAN_RELEASE (self);
   g_source_set_priority (source, g_task_get_priority (self->task));
   g_source_set_callback (source, turn_cb, self, NULL);
   g_source_attach (source, g_task_get_context (self->task));
 }
 
+/* Its turn has come, on whatever thread the operation before it ended; or there will be none. */
+static void
+turn_start (DbTurn *turn, DbSession *session)
+{
+  DbOperation *self = (DbOperation *) turn;
+
+  self->session = session;
+  call_in_context (self);
+}
+
+/* On whatever thread cancels. */
+static void
+cancelled_cb (GCancellable *cancellable, gpointer data)
+{
+  DbOperation *self = g_task_get_task_data (data);
+
+  if (db_lease_withdraw (db_connection_get_lease (self->connection), &self->turn))
+    call_in_context (self);
+}
+
+static void
+task_closure_notify (gpointer data, GClosure *closure)
+{
+  g_object_unref (data);
+}
+
+/* Before it is queued; until it starts. Never g_cancellable_connect(), whose disconnect waits for
+ * the handler. */
+static void
+listen_to_cancellable (DbOperation *self, GTask *task)
+{
+  GCancellable *cancellable = g_task_get_cancellable (task);
+
+  if (cancellable == NULL)
+    return;
+  self->cancelled_id = g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (cancelled_cb),
+                                              g_object_ref (task), task_closure_notify, 0);
+}
+
+/* The session is in use. Once the operation is queued, another thread may start and end it at any
+ * time; the caller's reference to the task keeps it. */
+static DbSession *
+wait_for_turn (DbOperation *self, GTask *task, gboolean *queued)
+{
+  DbLease *lease = db_connection_get_lease (self->connection);
+  DbSession *session;
+
+  listen_to_cancellable (self, task);
+  session = db_lease_enter_async (lease, db_connection_get_loan (self->connection), self->plan.sql,
+                                  &self->turn, queued);
+  if (!*queued)
+    stop_listening (self);
+  else if (g_cancellable_is_cancelled (g_task_get_cancellable (task)))
+    cancelled_cb (NULL, task); /* before it was in the queue */
+  return session;
+}
+
 void
 db_operation_start (DbOperation *self, GTask *task)
 {
   DbLease *lease = db_connection_get_lease (self->connection);
+  g_autoptr (GTask) keep = g_object_ref (task);
   DbSession *session;
   gboolean queued;
 
   g_object_ref (self->connection);
   self->task = task;
   self->turn.start = turn_start;
+  limit (self);
   g_task_set_task_data (task, self, operation_free);
   /* The run says whether it was cancelled; a result that came all the same must not be lost. */
   g_task_set_check_cancellable (task, FALSE);
 
-  /* Once it is queued, another thread may start it at any time. */
   session = db_lease_enter_async (lease, db_connection_get_loan (self->connection), self->plan.sql,
-                                  &self->turn, &queued);
+                                  NULL, &queued);
+  if (queued)
+    session = wait_for_turn (self, task, &queued);
   if (session != NULL)
     {
       self->session = session;
@@ -215,9 +415,7 @@ db_operation_start (DbOperation *self, GTask *task)
     }
   else if (!queued)
     {
-      GError *error = NULL;
-
-      db_set_released_error (&error);
-      finish (self, NULL, error);
+      db_set_released_error (&self->error);
+      finish (self);
     }
 }

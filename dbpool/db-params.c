@@ -12,7 +12,7 @@
 
 #include "db-params-private.h"
 
-#include "db-error.h"
+#include "db-array-private.h"
 
 #include <string.h>
 
@@ -53,6 +53,9 @@ struct _DbParams
   guint n_allocated;
   GArray
     *row_ends; /* of guint: the index after each ended row's last value; NULL before the first */
+
+  guint n_open;     /* arrays that are open, one inside the other */
+  GString *literal; /* what they have become so far; NULL before the first */
 
   char *free_chars; /* where the next text goes, and how many characters fit there */
   gsize n_free_chars;
@@ -138,142 +141,31 @@ params_store (DbParams *self, gconstpointer data, gsize size)
   return copy;
 }
 
+void
+db_params_add_data (DbParams *self, DbValueType type, gconstpointer data, gsize size)
+{
+  DbValue *cell;
+
+  if (self->n_open > 0)
+    {
+      DbValue element = {.type = type, .text = data, .size = size};
+
+      db_array_append (self->literal, &element);
+      return;
+    }
+  cell = params_append (self, type);
+  cell->text = params_store (self, data, size);
+  cell->size = size;
+}
+
+/* A value that has no text. */
 static void
-params_add_chars (DbParams *self, DbValueType type, gconstpointer data, gsize size)
+params_add_scalar (DbParams *self, DbValue value)
 {
-  DbValue *value = params_append (self, type);
-
-  value->text = params_store (self, data, size);
-  value->size = size;
-}
-
-static gboolean
-type_is_text (DbValueType type)
-{
-  switch (type)
-    {
-    case DB_VALUE_TYPE_TEXT:
-    case DB_VALUE_TYPE_DECIMAL:
-    case DB_VALUE_TYPE_DATE:
-    case DB_VALUE_TYPE_TIME:
-    case DB_VALUE_TYPE_TIMESTAMP:
-    case DB_VALUE_TYPE_TIMESTAMP_TZ:
-    case DB_VALUE_TYPE_UUID:
-    case DB_VALUE_TYPE_JSON:
-      return TRUE;
-    case DB_VALUE_TYPE_NULL:
-    case DB_VALUE_TYPE_BOOLEAN:
-    case DB_VALUE_TYPE_INT64:
-    case DB_VALUE_TYPE_DOUBLE:
-    case DB_VALUE_TYPE_BYTES:
-    case DB_VALUE_TYPE_MIXED:
-    default:
-      return FALSE;
-    }
-}
-
-static gboolean
-params_add_uint64 (DbParams *self, guint64 value, guint position, GError **error)
-{
-  if (value > G_MAXINT64)
-    {
-      g_set_error (error, DB_ERROR, DB_ERROR_TYPE,
-                   "parameter %u is %" G_GUINT64_FORMAT ": whole numbers go up to %" G_GINT64_FORMAT
-                   "; pass a larger one as text",
-                   position, value, G_MAXINT64);
-      return FALSE;
-    }
-  db_params_add_int64 (self, (gint64) value);
-  return TRUE;
-}
-
-static gboolean
-params_add_other (DbParams *self, GVariant *value, guint position, GError **error)
-{
-  gconstpointer data;
-  gsize size;
-
-  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_BYTESTRING))
-    {
-      g_set_error (
-        error, DB_ERROR, DB_ERROR_TYPE,
-        "parameter %u has the GVariant type \"%s\", which is no SQL value; pass a number, "
-        "boolean, text, bytes (\"ay\"), or a maybe type of one of these",
-        position, g_variant_get_type_string (value));
-      return FALSE;
-    }
-  data = g_variant_get_fixed_array (value, &size, 1);
-  params_add_chars (self, DB_VALUE_TYPE_BYTES, data, size);
-  return TRUE;
-}
-
-static gboolean
-params_add_variant (DbParams *self, GVariant *value, guint position, GError **error);
-
-/* @inner: what a variant or a maybe holds, NULL for nothing; taken. */
-static gboolean
-params_add_inner (DbParams *self, GVariant *inner, guint position, GError **error)
-{
-  g_autoptr (GVariant) taken = inner;
-
-  if (taken != NULL)
-    return params_add_variant (self, taken, position, error);
-  db_params_add_null (self);
-  return TRUE;
-}
-
-/* @position counts from 1, as $1 does. Nesting is bounded by GVariant itself. */
-static gboolean
-params_add_variant (DbParams *self, GVariant *value, guint position, GError **error)
-{
-  const char *text;
-  gsize size;
-
-  switch (g_variant_classify (value))
-    {
-    case G_VARIANT_CLASS_BOOLEAN:
-      db_params_add_boolean (self, g_variant_get_boolean (value));
-      return TRUE;
-    case G_VARIANT_CLASS_BYTE:
-      db_params_add_int64 (self, g_variant_get_byte (value));
-      return TRUE;
-    case G_VARIANT_CLASS_INT16:
-      db_params_add_int64 (self, g_variant_get_int16 (value));
-      return TRUE;
-    case G_VARIANT_CLASS_UINT16:
-      db_params_add_int64 (self, g_variant_get_uint16 (value));
-      return TRUE;
-    case G_VARIANT_CLASS_INT32:
-      db_params_add_int64 (self, g_variant_get_int32 (value));
-      return TRUE;
-    case G_VARIANT_CLASS_UINT32:
-      db_params_add_int64 (self, g_variant_get_uint32 (value));
-      return TRUE;
-    case G_VARIANT_CLASS_INT64:
-      db_params_add_int64 (self, g_variant_get_int64 (value));
-      return TRUE;
-    case G_VARIANT_CLASS_UINT64:
-      return params_add_uint64 (self, g_variant_get_uint64 (value), position, error);
-    case G_VARIANT_CLASS_DOUBLE:
-      db_params_add_double (self, g_variant_get_double (value));
-      return TRUE;
-    case G_VARIANT_CLASS_STRING:
-    case G_VARIANT_CLASS_OBJECT_PATH:
-    case G_VARIANT_CLASS_SIGNATURE:
-      text = g_variant_get_string (value, &size);
-      params_add_chars (self, DB_VALUE_TYPE_TEXT, text, size);
-      return TRUE;
-    case G_VARIANT_CLASS_VARIANT:
-      return params_add_inner (self, g_variant_get_variant (value), position, error);
-    case G_VARIANT_CLASS_MAYBE:
-      return params_add_inner (self, g_variant_get_maybe (value), position, error);
-    case G_VARIANT_CLASS_HANDLE:
-    case G_VARIANT_CLASS_ARRAY:
-    case G_VARIANT_CLASS_TUPLE:
-    case G_VARIANT_CLASS_DICT_ENTRY:
-    default:
-      return params_add_other (self, value, position, error);
-    }
+  if (self->n_open > 0)
+    db_array_append (self->literal, &value);
+  else
+    *params_append (self, value.type) = value;
 }
 
 /**
@@ -294,6 +186,8 @@ db_params_new (void)
   self->n_values = 0;
   self->n_allocated = N_INLINE_VALUES;
   self->row_ends = NULL;
+  self->n_open = 0;
+  self->literal = NULL;
   self->free_chars = self->inline_chars;
   self->n_free_chars = N_INLINE_CHARS;
   self->blocks = NULL;
@@ -301,60 +195,10 @@ db_params_new (void)
 }
 
 /**
- * db_params_new_from_variant:
- * @values: a tuple; if it is floating, it is consumed, also when the call fails
- * @error: return location for an error
- *
- * Creates a table of one row from a tuple, each member of which is one value.
- *
- * Whole numbers of all sizes (`y`, `n`, `q`, `i`, `u`, `x`, `t`), `b`, `d`, texts (`s`, `o`, `g`)
- * and bytes (`ay`, all of them: a zero at the end is data) are taken as they are. A maybe type
- * (`ms`) is NULL or its value, a variant (`v`) is what it holds.
- *
- * Anything else fails with `DB_ERROR_TYPE`, as does a whole number beyond 64 bits with sign, or a
- * value that is no tuple: the text names the parameter. Does not block.
- *
- * Returns: (transfer full): a new table
- *
- * Since: 1.0
- */
-DbParams *
-db_params_new_from_variant (GVariant *values, GError **error)
-{
-  g_autoptr (DbParams) self = NULL;
-  g_autoptr (GVariant) tuple = NULL;
-  gsize n_children;
-
-  g_return_val_if_fail (values != NULL, NULL);
-
-  tuple = g_variant_ref_sink (values);
-  if (!g_variant_is_of_type (tuple, G_VARIANT_TYPE_TUPLE))
-    {
-      g_set_error (
-        error, DB_ERROR, DB_ERROR_TYPE,
-        "the parameters have the GVariant type \"%s\" and must be a tuple: put one value "
-        "into a tuple of its own, \"(%s)\"",
-        g_variant_get_type_string (tuple), g_variant_get_type_string (tuple));
-      return NULL;
-    }
-
-  self = db_params_new ();
-  n_children = g_variant_n_children (tuple);
-  for (gsize i = 0; i < n_children; i++)
-    {
-      g_autoptr (GVariant) child = g_variant_get_child_value (tuple, i);
-
-      if (!params_add_variant (self, child, (guint) i + 1, error))
-        return NULL;
-    }
-  return g_steal_pointer (&self);
-}
-
-/**
  * db_params_copy:
  * @self: a table
  *
- * Copies a table with all its values.
+ * Copies a table with all its values. An array that is still open is not copied.
  *
  * Returns: (transfer full): a copy that shares nothing with @self
  *
@@ -372,8 +216,8 @@ db_params_copy (DbParams *self)
     {
       const DbValue *value = &self->values[i];
 
-      if (value->type == DB_VALUE_TYPE_BYTES || type_is_text (value->type))
-        params_add_chars (copy, value->type, value->text, value->size);
+      if (value->type == DB_VALUE_TYPE_BYTES || db_value_type_is_text (value->type))
+        db_params_add_data (copy, value->type, value->text, value->size);
       else
         *params_append (copy, value->type) = *value;
     }
@@ -406,6 +250,8 @@ db_params_free (DbParams *self)
   if (self->values != self->inline_values)
     g_free (self->values);
   g_clear_pointer (&self->row_ends, g_array_unref);
+  if (self->literal != NULL)
+    g_string_free (self->literal, TRUE);
   g_free (self);
 }
 
@@ -422,7 +268,7 @@ db_params_add_null (DbParams *self)
 {
   g_return_if_fail (self != NULL);
 
-  params_append (self, DB_VALUE_TYPE_NULL);
+  params_add_scalar (self, (DbValue){.type = DB_VALUE_TYPE_NULL});
 }
 
 /**
@@ -439,7 +285,7 @@ db_params_add_boolean (DbParams *self, gboolean value)
 {
   g_return_if_fail (self != NULL);
 
-  params_append (self, DB_VALUE_TYPE_BOOLEAN)->integer = value ? 1 : 0;
+  params_add_scalar (self, (DbValue){.type = DB_VALUE_TYPE_BOOLEAN, .integer = value ? 1 : 0});
 }
 
 /**
@@ -456,7 +302,7 @@ db_params_add_int64 (DbParams *self, gint64 value)
 {
   g_return_if_fail (self != NULL);
 
-  params_append (self, DB_VALUE_TYPE_INT64)->integer = value;
+  params_add_scalar (self, (DbValue){.type = DB_VALUE_TYPE_INT64, .integer = value});
 }
 
 /**
@@ -473,7 +319,7 @@ db_params_add_double (DbParams *self, double value)
 {
   g_return_if_fail (self != NULL);
 
-  params_append (self, DB_VALUE_TYPE_DOUBLE)->real = value;
+  params_add_scalar (self, (DbValue){.type = DB_VALUE_TYPE_DOUBLE, .real = value});
 }
 
 /**
@@ -516,9 +362,9 @@ db_params_add_bytes (DbParams *self, GBytes *value)
       return;
     }
   data = g_bytes_get_data (value, &size);
-  if (size < KEEP_BYTES_FROM)
+  if (size < KEEP_BYTES_FROM || self->n_open > 0)
     {
-      params_add_chars (self, DB_VALUE_TYPE_BYTES, data, size);
+      db_params_add_data (self, DB_VALUE_TYPE_BYTES, data, size);
     }
   else
     {
@@ -534,10 +380,11 @@ db_params_add_bytes (DbParams *self, GBytes *value)
  * db_params_add_typed_text:
  * @self: a table
  * @type: what the text is: `DB_VALUE_TYPE_TEXT`, `_DECIMAL`, `_DATE`, `_TIME`, `_TIMESTAMP`,
- *   `_TIMESTAMP_TZ`, `_UUID` or `_JSON`
+ *   `_TIMESTAMP_TZ`, `_UUID`, `_JSON` or `_ARRAY`
  * @value: (nullable): valid UTF-8, or %NULL for an SQL NULL
  *
- * Adds a value that is carried as text to the row: a decimal number, a date in ISO 8601 form.
+ * Adds a value that is carried as text to the row: a decimal number, a date in ISO 8601 form,
+ * an array as PostgreSQL writes it. An array cannot be added to one that is open.
  *
  * Whether the text really is of that type is for the database to say, when the statement runs.
  *
@@ -549,7 +396,8 @@ db_params_add_typed_text (DbParams *self, DbValueType type, const char *value)
   gsize size;
 
   g_return_if_fail (self != NULL);
-  g_return_if_fail (type_is_text (type));
+  g_return_if_fail (db_value_type_is_text (type));
+  g_return_if_fail (type != DB_VALUE_TYPE_ARRAY || self->n_open == 0);
 
   if (value == NULL)
     {
@@ -559,7 +407,152 @@ db_params_add_typed_text (DbParams *self, DbValueType type, const char *value)
   size = strlen (value);
   g_return_if_fail (g_utf8_validate_len (value, size, NULL));
 
-  params_add_chars (self, type, value, size);
+  db_params_add_data (self, type, value, size);
+}
+
+/**
+ * db_params_add_decimal:
+ * @self: a table
+ * @value: (nullable): a decimal number, such as `-12.50`, or %NULL for an SQL NULL
+ *
+ * Adds an exact decimal number to the row, as [method@Db.Params.add_typed_text] does.
+ *
+ * Since: 1.0
+ */
+void
+db_params_add_decimal (DbParams *self, const char *value)
+{
+  db_params_add_typed_text (self, DB_VALUE_TYPE_DECIMAL, value);
+}
+
+/**
+ * db_params_add_uuid:
+ * @self: a table
+ * @value: (nullable): a UUID, as [func@GLib.uuid_string_random] makes them, or %NULL for an SQL
+ *   NULL
+ *
+ * Adds a UUID to the row, as [method@Db.Params.add_typed_text] does.
+ *
+ * Since: 1.0
+ */
+void
+db_params_add_uuid (DbParams *self, const char *value)
+{
+  db_params_add_typed_text (self, DB_VALUE_TYPE_UUID, value);
+}
+
+/**
+ * db_params_add_json:
+ * @self: a table
+ * @value: (nullable): a JSON document, or %NULL for an SQL NULL (JSON's own is the text `null`)
+ *
+ * Adds a JSON document to the row, as [method@Db.Params.add_typed_text] does.
+ *
+ * Since: 1.0
+ */
+void
+db_params_add_json (DbParams *self, const char *value)
+{
+  db_params_add_typed_text (self, DB_VALUE_TYPE_JSON, value);
+}
+
+/* As "+02:00", or with the seconds that some zones had long ago. */
+static int
+format_offset (char *buffer, gsize size, GTimeSpan offset)
+{
+  gint64 seconds = ABS (offset) / G_TIME_SPAN_SECOND;
+  int hours = (int) (seconds / 3600);
+  int minutes = (int) (seconds / 60 % 60);
+  char sign = offset < 0 ? '-' : '+';
+
+  if (seconds % 60 == 0)
+    return g_snprintf (buffer, size, "%c%02d:%02d", sign, hours, minutes);
+  return g_snprintf (buffer, size, "%c%02d:%02d:%02d", sign, hours, minutes, (int) (seconds % 60));
+}
+
+/**
+ * db_params_add_datetime:
+ * @self: a table
+ * @value: (nullable): a point in time, or %NULL for an SQL NULL
+ *
+ * Adds a point in time to the row: its date, time to the microsecond and offset, in ISO 8601 form.
+ *
+ * Since: 1.0
+ */
+void
+db_params_add_datetime (DbParams *self, GDateTime *value)
+{
+  char text[64];
+  int size;
+  int year;
+  int month;
+  int day;
+  int fraction;
+
+  g_return_if_fail (self != NULL);
+
+  if (value == NULL)
+    {
+      db_params_add_null (self);
+      return;
+    }
+  g_date_time_get_ymd (value, &year, &month, &day);
+  size = g_snprintf (text, sizeof text, "%04d-%02d-%02d %02d:%02d:%02d", year, month, day,
+                     g_date_time_get_hour (value), g_date_time_get_minute (value),
+                     g_date_time_get_second (value));
+  fraction = g_date_time_get_microsecond (value);
+  if (fraction != 0)
+    size += g_snprintf (text + size, sizeof text - size, ".%06d", fraction);
+  size += format_offset (text + size, sizeof text - size, g_date_time_get_utc_offset (value));
+  db_params_add_data (self, DB_VALUE_TYPE_TIMESTAMP_TZ, text, (gsize) size);
+}
+
+/**
+ * db_params_open_array:
+ * @self: a table
+ *
+ * Begins a value that is an array: what is added from now on is one of its elements, NULL too,
+ * until [method@Db.Params.close_array] ends it.
+ *
+ * Between the two, another array may be opened and closed: that is one more dimension, and
+ * PostgreSQL wants all arrays of a dimension equally long. Which type the elements have to be of is
+ * for the database to say. SQLite has no arrays, and refuses the value when the statement runs.
+ *
+ * Since: 1.0
+ */
+void
+db_params_open_array (DbParams *self)
+{
+  g_return_if_fail (self != NULL);
+
+  if (self->literal == NULL)
+    self->literal = g_string_new (NULL);
+  db_array_open (self->literal);
+  self->n_open++;
+}
+
+/**
+ * db_params_close_array:
+ * @self: a table
+ *
+ * Ends the array that was opened last.
+ *
+ * To end a row or to run a statement while an array is open is a programming error: the array is
+ * not a value yet.
+ *
+ * Since: 1.0
+ */
+void
+db_params_close_array (DbParams *self)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (self->n_open > 0);
+
+  db_array_close (self->literal);
+  if (--self->n_open > 0)
+    return;
+  db_params_add_data (self, DB_VALUE_TYPE_ARRAY, self->literal->str, self->literal->len);
+  g_string_truncate (self->literal, 0);
 }
 
 /**
@@ -576,6 +569,7 @@ void
 db_params_next_row (DbParams *self)
 {
   g_return_if_fail (self != NULL);
+  g_return_if_fail (self->n_open == 0);
 
   if (self->row_ends == NULL)
     self->row_ends = g_array_new (FALSE, FALSE, sizeof (guint));

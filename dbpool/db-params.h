@@ -35,6 +35,18 @@ void db_params_add_bytes (DbParams *self, GBytes *value);
 DB_AVAILABLE_IN_1_0
 void db_params_add_typed_text (DbParams *self, DbValueType type, const char *value);
 DB_AVAILABLE_IN_1_0
+void db_params_add_decimal (DbParams *self, const char *value);
+DB_AVAILABLE_IN_1_0
+void db_params_add_uuid (DbParams *self, const char *value);
+DB_AVAILABLE_IN_1_0
+void db_params_add_json (DbParams *self, const char *value);
+DB_AVAILABLE_IN_1_0
+void db_params_add_datetime (DbParams *self, GDateTime *value);
+DB_AVAILABLE_IN_1_0
+void db_params_open_array (DbParams *self);
+DB_AVAILABLE_IN_1_0
+void db_params_close_array (DbParams *self);
+DB_AVAILABLE_IN_1_0
 void db_params_next_row (DbParams *self);
 
 DB_AVAILABLE_IN_1_0

@@ -24,6 +24,9 @@ typedef struct
   gint64 check_timeout;
   gint64 leak_threshold;
   gboolean fail_on_deadlock;
+  DbPreparedStatements prepared_statements;
+  guint statement_cache_size;
+  gint64 statement_timeout;
 } DbPoolSettings;
 
 void db_pool_config_get_settings (DbPoolConfig *self, DbPoolSettings *settings);

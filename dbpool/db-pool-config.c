@@ -55,10 +55,20 @@ typedef enum
   PROP_CHECK_TIMEOUT,
   PROP_LEAK_THRESHOLD,
   PROP_FAIL_ON_DEADLOCK,
+  PROP_PREPARED_STATEMENTS,
+  PROP_STATEMENT_CACHE_SIZE,
+  PROP_STATEMENT_TIMEOUT,
+  PROP_INIT_SQL,
   PROP_NAME,
 } DbPoolConfigProperty;
 
 #define N_PROPS (PROP_NAME + 1)
+
+typedef struct
+{
+  char *init_sql;
+  char *name;
+} DbPoolTexts;
 
 struct _DbPoolConfig
 {
@@ -68,7 +78,7 @@ struct _DbPoolConfig
 
   /* guarded by lock */
   DbPoolSettings settings;
-  char *name;
+  DbPoolTexts texts;
   guint set; /* bit n: somebody has set property n */
 };
 
@@ -81,8 +91,8 @@ typedef enum
   KIND_TEXT,     /* char * */
 } Kind;
 
-/* What each setting is. @offset is that of its value in DbPoolSettings (not of a text, of which
- * there is one). @word is a word that stands for @word_value in a URI. */
+/* What each setting is. @offset is that of its value in DbPoolSettings, of a text in DbPoolTexts.
+ * @word is a word that stands for @word_value in a URI. */
 static const struct
 {
   const char *name;
@@ -120,13 +130,22 @@ static const struct
                           5 * G_TIME_SPAN_SECOND},
   [PROP_LEAK_THRESHOLD] = {"leak-threshold", KIND_DURATION, AT (leak_threshold), 0, G_MAXINT64, 0},
   [PROP_FAIL_ON_DEADLOCK] = {"fail-on-deadlock", KIND_SWITCH, AT (fail_on_deadlock), 0, 1, FALSE},
-  [PROP_NAME] = {"name", KIND_TEXT},
+  [PROP_PREPARED_STATEMENTS] = {"prepared-statements", KIND_CHOICE, AT (prepared_statements), 0, 0,
+                                DB_PREPARED_STATEMENTS_AUTO, db_prepared_statements_get_type},
+  [PROP_STATEMENT_CACHE_SIZE] = {"statement-cache-size", KIND_COUNT, AT (statement_cache_size), 0,
+                                 10000, 100},
+  [PROP_STATEMENT_TIMEOUT] = {"statement-timeout", KIND_DURATION, AT (statement_timeout), 0,
+                              G_MAXINT64, 0},
 #undef AT
+  [PROP_INIT_SQL] = {"init-sql", KIND_TEXT, G_STRUCT_OFFSET (DbPoolTexts, init_sql)},
+  [PROP_NAME] = {"name", KIND_TEXT, G_STRUCT_OFFSET (DbPoolTexts, name)},
 };
 
 G_STATIC_ASSERT (sizeof (DbIdleOrder) == sizeof (guint));
 G_STATIC_ASSERT (sizeof (DbResetLevel) == sizeof (guint));
+G_STATIC_ASSERT (sizeof (DbPreparedStatements) == sizeof (guint));
 G_STATIC_ASSERT (sizeof (gboolean) == sizeof (guint));
+G_STATIC_ASSERT (N_PROPS <= 32); /* the bits of set */
 
 static const struct
 {
@@ -184,13 +203,21 @@ number_from_value (guint id, const GValue *value)
     }
 }
 
-static gboolean
-change_text_locked (DbPoolConfig *self, const char *text)
+static char **
+get_text_locked (DbPoolConfig *self, guint id)
 {
-  if (g_strcmp0 (self->name, text) == 0)
+  return (char **) G_STRUCT_MEMBER_P (&self->texts, fields[id].offset);
+}
+
+static gboolean
+change_text_locked (DbPoolConfig *self, guint id, const char *text)
+{
+  char **member = get_text_locked (self, id);
+
+  if (g_strcmp0 (*member, text) == 0)
     return FALSE;
-  g_free (self->name);
-  self->name = g_strdup (text);
+  g_free (*member);
+  *member = g_strdup (text);
   return TRUE;
 }
 
@@ -209,7 +236,7 @@ take_value (DbPoolConfig *self, guint id, const GValue *value, gboolean by_user)
   if (by_user)
     self->set |= 1u << id;
   if (fields[id].kind == KIND_TEXT)
-    changed = change_text_locked (self, g_value_get_string (value));
+    changed = change_text_locked (self, id, g_value_get_string (value));
   else
     {
       gint64 number = number_from_value (id, value);
@@ -250,7 +277,7 @@ db_pool_config_get_property (GObject *object, guint id, GValue *value, GParamSpe
       g_value_set_boolean (value, get_number_locked (self, id) != 0);
       break;
     case KIND_TEXT:
-      g_value_set_string (value, self->name);
+      g_value_set_string (value, *get_text_locked (self, id));
       break;
     default:
       g_assert_not_reached ();
@@ -262,7 +289,9 @@ db_pool_config_finalize (GObject *object)
 {
   DbPoolConfig *self = DB_POOL_CONFIG (object);
 
-  g_free (self->name);
+  for (guint id = 1; id < N_PROPS; id++)
+    if (fields[id].kind == KIND_TEXT)
+      g_free (*get_text_locked (self, id));
   db_lock_clear (&self->lock);
 
   G_OBJECT_CLASS (db_pool_config_parent_class)->finalize (object);
@@ -425,6 +454,39 @@ make_pspec (guint id)
  * Since: 1.0
  */
 /**
+ * DbPoolConfig:prepared-statements:
+ *
+ * Whether sessions keep statements prepared. `DB_PREPARED_STATEMENTS_AUTO` by default.
+ *
+ * Since: 1.0
+ */
+/**
+ * DbPoolConfig:statement-cache-size:
+ *
+ * How many statements each session keeps prepared, the ones used last. 0 to 10,000, 100 by default;
+ * 0 keeps none.
+ *
+ * Since: 1.0
+ */
+/**
+ * DbPoolConfig:statement-timeout:
+ *
+ * How long the database may work on a statement before it is cancelled and fails with
+ * `DB_ERROR_TIMEOUT`. In microseconds; 0, the default, for no limit.
+ *
+ * Since: 1.0
+ */
+/**
+ * DbPoolConfig:init-sql:
+ *
+ * A script that every new session runs, before the hook `DB_HOOK_AFTER_CONNECT`, and that it runs
+ * again after a reset that may have undone it. It may take no longer than
+ * [property@Db.PoolConfig:check-timeout] and must not leave a transaction open. `NULL`, the
+ * default, for none.
+ *
+ * Since: 1.0
+ */
+/**
  * DbPoolConfig:name:
  *
  * What the pool is called in errors, logs and statistics. `NULL` by default: the pool finds a name.
@@ -501,7 +563,7 @@ db_pool_config_new_from_uri_query (const char *query, GError **error)
     return g_steal_pointer (&self);
 
   /* only the name is shown: the value may be somebody's password */
-  key = g_strndup (remaining, strcspn (remaining, "=&"));
+  key = g_utf8_make_valid (remaining, (gssize) strcspn (remaining, "=&"));
   g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION,
                "“%s” is no setting of a pool: their names begin with “pool_”, as in "
                "“pool_max_connections=20”",
@@ -524,7 +586,9 @@ db_pool_config_copy (DbPoolConfig *self)
   DB_LOCK_SCOPE (&self->lock);
 
   copy->settings = self->settings;
-  copy->name = g_strdup (self->name);
+  for (guint id = 1; id < N_PROPS; id++)
+    if (fields[id].kind == KIND_TEXT)
+      *get_text_locked (copy, id) = g_strdup (*get_text_locked (self, id));
   copy->set = self->set;
   return copy;
 }

@@ -167,6 +167,8 @@ append_counters (GString *out, const DbPoolStats *stats)
   append_count (out, "; ", stats->leaks, "leaks");
   append_count (out, ", ", stats->deadlocks, "deadlocks");
   append_count (out, ", ", stats->events_dropped, "signals lost\n");
+  append_count (out, "so far: ", stats->statement_hits, "statements found prepared");
+  append_count (out, ", ", stats->statement_misses, "parsed\n");
   append_count (out, "so far: ", stats->created, "opened");
   append_count (out, ", ", stats->create_failed, "failed to open");
   append_count (out, ", ", stats->detached, "detached");

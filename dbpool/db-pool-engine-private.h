@@ -27,6 +27,7 @@
 #include "db-pool-config.h"
 #include "db-pool-signals-private.h"
 #include "db-pool-stats.h"
+#include "db-session-private.h"
 #include "db-worker-private.h"
 
 #define DB_N_HOOKS (DB_HOOK_BEFORE_ACQUIRE + 1)
@@ -50,18 +51,22 @@ struct _DbEngine
   DbPoolCore *core;
   DbDispatcherSet *dispatchers;
   DbPoolHome *home;
-  GWeakRef pool; /* for hooks */
+  GWeakRef pool;                 /* for hooks */
+  DbStatementCounters *counters; /* of all sessions; what is in it is atomic */
 
   int reset_level;        /* atomic: DbResetLevel */
   int closing;            /* atomic: no loan begins any more */
   int n_watchers;         /* atomic: how many wait for changed */
   int warned_of_deadlock; /* atomic: that is said once */
   int started;            /* atomic: somebody acquired; hooks are fixed from then on */
+  int statement_cache;    /* atomic: how many statements a session keeps prepared */
+  int limits_statements;  /* atomic: statement_timeout is not 0 */
 
   DbLock lock;
   DbCond changed;                /* lock: after effects, while there are watchers */
   gint64 connection_timeout;     /* lock */
   gint64 check_timeout;          /* lock */
+  gint64 statement_timeout;      /* lock */
   gint64 slept;                  /* lock: as much sleep of the machine is known */
   GPtrArray *managers;           /* lock: all it ever had, the last one is in use */
   DbHookEntry hooks[DB_N_HOOKS]; /* lock, but read-only once started */
@@ -78,6 +83,11 @@ void db_engine_unref (DbEngine *self);
 
 /* Takes the settings of the configuration over. */
 void db_engine_configure (DbEngine *self);
+
+/* The settings for statements, at this moment; from any thread. The timeout is in microseconds, 0
+ * for none, and can be added to a time of the clock. */
+guint db_engine_get_statement_cache (DbEngine *self);
+gint64 db_engine_get_statement_timeout (DbEngine *self);
 
 /* The manager in use; lives as long as the engine. */
 DbConnectionManager *db_engine_get_manager (DbEngine *self);

@@ -53,6 +53,20 @@ dedicated_free (gpointer data)
   g_free (dedicated);
 }
 
+/* Nobody else has the lock, or the engine. */
+static void
+take_settings_locked (DbEngine *self, const DbPoolSettings *settings)
+{
+  gboolean prepares = settings->prepared_statements == DB_PREPARED_STATEMENTS_AUTO;
+
+  self->connection_timeout = settings->connection_timeout;
+  self->check_timeout = settings->check_timeout;
+  self->statement_timeout = MIN (settings->statement_timeout, G_MAXINT64 / 2);
+  g_atomic_int_set (&self->limits_statements, settings->statement_timeout != 0);
+  g_atomic_int_set (&self->statement_cache, prepares ? settings->statement_cache_size : 0);
+  g_atomic_int_set (&self->reset_level, settings->reset_level);
+}
+
 DbEngine *
 db_engine_new (DbConnectionManager *manager, DbPoolConfig *config, const char *name, DbPool *pool)
 {
@@ -66,9 +80,8 @@ db_engine_new (DbConnectionManager *manager, DbPoolConfig *config, const char *n
     g_ptr_array_add (self->managers, g_object_ref (manager));
   self->config = g_object_ref (config);
   self->name = g_strdup (name);
-  self->connection_timeout = settings.connection_timeout;
-  self->check_timeout = settings.check_timeout;
-  self->reset_level = settings.reset_level;
+  take_settings_locked (self, &settings);
+  self->counters = g_atomic_rc_box_new0 (DbStatementCounters);
   self->slept = db_clock_slept ();
   self->fork_generation = *db_fork_counter ();
   self->cancellable = g_cancellable_new ();
@@ -106,6 +119,7 @@ engine_free (DbEngine *self)
   g_object_unref (self->cancellable);
   g_ptr_array_unref (self->managers);
   g_object_unref (self->config);
+  g_atomic_rc_box_release (self->counters);
   g_free (self->name);
   db_cond_clear (&self->changed);
   db_lock_clear (&self->lock);
@@ -145,6 +159,22 @@ db_engine_get_manager (DbEngine *self)
                                  : NULL;
 }
 
+guint
+db_engine_get_statement_cache (DbEngine *self)
+{
+  return (guint) g_atomic_int_get (&self->statement_cache);
+}
+
+gint64
+db_engine_get_statement_timeout (DbEngine *self)
+{
+  if (!g_atomic_int_get (&self->limits_statements) || db_engine_is_forked (self))
+    return 0;
+  DB_LOCK_SCOPE (&self->lock);
+
+  return self->statement_timeout;
+}
+
 gboolean
 db_engine_set_hook (DbEngine *self, DbHook hook, const DbHookEntry *entry)
 {
@@ -173,10 +203,8 @@ db_engine_configure (DbEngine *self)
     return;
   db_pool_config_get_settings (self->config, &settings);
   db_lock_lock (&self->lock);
-  self->connection_timeout = settings.connection_timeout;
-  self->check_timeout = settings.check_timeout;
+  take_settings_locked (self, &settings);
   db_lock_unlock (&self->lock);
-  g_atomic_int_set (&self->reset_level, settings.reset_level);
   db_engine_look_for_listeners (self);
   db_pool_core_configure (self->core, &settings, g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
@@ -359,6 +387,8 @@ db_engine_get_stats (DbEngine *self)
   DbPoolStats *stats = g_new0 (DbPoolStats, 1);
 
   db_pool_core_get_stats (self->core, stats);
+  stats->statement_hits = (gsize) g_atomic_pointer_get (&self->counters->hits);
+  stats->statement_misses = (gsize) g_atomic_pointer_get (&self->counters->misses);
   return stats;
 }
 
@@ -444,7 +474,7 @@ judge (DbEngine *self, DbSession *session)
       return db_session_is_dirty (session) ? DB_OUTCOME_DIRTY : DB_OUTCOME_CLEAN;
     case DB_RESET_NONE:
     default:
-      return DB_OUTCOME_CLEAN;
+      return db_session_has_leftovers (session) ? DB_OUTCOME_DIRTY : DB_OUTCOME_CLEAN;
     }
 }
 

@@ -15,6 +15,7 @@
 #include "db-pool-engine-private.h"
 #include "db-pool.h"
 #include "db-session-private.h"
+#include "db-statement-plan-private.h"
 
 /* Bounds. A check or a reset that takes too long is cancelled, and so fails. */
 
@@ -202,11 +203,61 @@ open_session (DbEngine *self,
   return db_connection_manager_open_session_with_config (manager, config, cancellable, error);
 }
 
+/* Says what it was that failed. Whoever waits for a connection did not write the script: what is
+ * wrong with that is a wrong setting, and not an error of the caller's statement. */
+static GError *
+new_init_error (DbEngine *self, GError *cause, gboolean was_late)
+{
+  GError *error;
+
+  if (was_late && g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    error = g_error_new (DB_ERROR, DB_ERROR_TIMEOUT,
+                         "the init-sql of pool %s took longer than its check-timeout: shorten it, "
+                         "or raise check-timeout",
+                         self->name);
+  else if (db_error_is_permanent_for_open (cause))
+    error = g_error_new (DB_ERROR, DB_ERROR_CONFIGURATION, "the init-sql of pool %s: %s",
+                         self->name, cause->message);
+  else
+    error = g_error_new (cause->domain, cause->code, "the init-sql of pool %s: %s", self->name,
+                         cause->message);
+  g_error_free (cause);
+  return error;
+}
+
+static gboolean
+run_init_sql (DbEngine *self, DbLease *lease, GCancellable *cancellable, GError **error)
+{
+  g_autofree char *sql = NULL;
+  g_autoptr (DbResult) result = NULL;
+  DbStatementPlan plan = {.flags = DB_STATEMENT_SCRIPT | DB_STATEMENT_NO_ROWS};
+  GError *cause = NULL;
+  gboolean was_late;
+  DbBound bound;
+
+  g_object_get (self->config, "init-sql", &sql, NULL);
+  if (sql == NULL || sql[0] == '\0')
+    return TRUE;
+  plan.sql = sql;
+  bound_begin (&bound, self, cancellable);
+  result = db_session_run (lease->session, &plan, bound.cancellable, &cause);
+  was_late = bound.timer != NULL && g_cancellable_is_cancelled (bound.cancellable) &&
+             !g_cancellable_is_cancelled (cancellable);
+  bound_end (&bound);
+  if (result != NULL && db_session_get_state (lease->session) != DB_SESSION_IDLE)
+    g_set_error_literal (&cause, DB_ERROR, DB_ERROR_CONFIGURATION,
+                         "it leaves a transaction open; end it with COMMIT");
+  if (cause != NULL)
+    g_propagate_error (error, new_init_error (self, cause, was_late));
+  return cause == NULL;
+}
+
 /* What it sets up is the state that the pool keeps sessions in, not one to be cleaned. */
 static gboolean
-set_up_session (DbEngine *self, DbLease *lease, GError **error)
+set_up_session (DbEngine *self, DbLease *lease, GCancellable *cancellable, GError **error)
 {
-  if (!db_engine_ask_hook (self, DB_HOOK_AFTER_CONNECT, lease, error))
+  if (!run_init_sql (self, lease, cancellable, error) ||
+      !db_engine_ask_hook (self, DB_HOOK_AFTER_CONNECT, lease, error))
     return FALSE;
   db_session_clear_dirty (lease->session);
   return TRUE;
@@ -225,8 +276,9 @@ db_engine_open (DbEngine *self,
 
   if (session == NULL)
     return NULL;
+  db_session_set_statement_counters (session, self->counters);
   lease = db_lease_new (self, manager, session, slot);
-  if (set_up_session (self, lease, error))
+  if (set_up_session (self, lease, cancellable, error))
     return lease;
   db_connection_manager_close_session (manager, session);
   db_lease_unref (lease);
@@ -365,7 +417,7 @@ reset_session (DbEngine *self, DbLease *lease, GError **error)
       return FALSE;
     }
   db_session_clear_dirty (lease->session);
-  return !cleaned || set_up_session (self, lease, error);
+  return !cleaned || set_up_session (self, lease, self->cancellable, error);
 }
 
 void

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* The numbers of a pool, all of one instant: the core keeps them under its lock and copies them
- * whole.
+/* The numbers of a pool, all of one instant, but for those of statements: the core keeps them under
+ * its lock and copies them whole.
  *
  * Invariants: total = idle + lent + opening + busy + dedicated, created = idle + lent + checking +
  * resetting + all dropped + detached, and
@@ -50,6 +50,9 @@ struct _DbPoolStats
   guint64 leaks;          /* loans that were out for longer than the leak threshold */
   guint64 deadlocks;      /* times when every session was lent to threads that wait for one */
   guint64 events_dropped; /* signals that nobody fetched in time */
+  /* counted by the sessions, outside of the core's lock */
+  guint64 statement_hits;
+  guint64 statement_misses;
   gint64 wait_time; /* microseconds, of those that waited and got a connection */
   gint64 use_time;  /* microseconds, of the loans that have ended */
 };

@@ -13,7 +13,8 @@
  *
  * The numbers of a pool at one instant.
  *
- * Made by [method@Db.Pool.get_stats]. All of them belong together: the total is what is idle, lent,
+ * Made by [method@Db.Pool.get_stats]. All of them but the two of statements belong
+ * together: the total is what is idle, lent,
  * opening, busy and dedicated, and the requests are those that got a connection, timed out, were
  * cancelled, failed, were refused, or still wait.
  *
@@ -440,6 +441,42 @@ db_pool_stats_get_events_dropped (const DbPoolStats *self)
 }
 
 /**
+ * db_pool_stats_get_statement_hits:
+ * @self: statistics
+ *
+ * Gets how often a statement was run that its session had prepared before.
+ *
+ * Returns: a number
+ *
+ * Since: 1.0
+ */
+guint64
+db_pool_stats_get_statement_hits (const DbPoolStats *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->statement_hits;
+}
+
+/**
+ * db_pool_stats_get_statement_misses:
+ * @self: statistics
+ *
+ * Gets how often a statement was run that could have been prepared before, and was not.
+ *
+ * Returns: a number
+ *
+ * Since: 1.0
+ */
+guint64
+db_pool_stats_get_statement_misses (const DbPoolStats *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->statement_misses;
+}
+
+/**
  * db_pool_stats_get_wait_time:
  * @self: statistics
  *
@@ -522,6 +559,8 @@ db_pool_stats_to_string (const DbPoolStats *self)
     {self->leaks, "out for too long"},
     {self->deadlocks, "deadlocks"},
     {self->events_dropped, "signals dropped"},
+    {self->statement_hits, "statements found prepared"},
+    {self->statement_misses, "statements parsed"},
   };
   guint total = db_pool_stats_get_total (self);
 

@@ -60,6 +60,10 @@ guint64 db_pool_stats_get_deadlocks (const DbPoolStats *self);
 DB_AVAILABLE_IN_1_0
 guint64 db_pool_stats_get_events_dropped (const DbPoolStats *self);
 DB_AVAILABLE_IN_1_0
+guint64 db_pool_stats_get_statement_hits (const DbPoolStats *self);
+DB_AVAILABLE_IN_1_0
+guint64 db_pool_stats_get_statement_misses (const DbPoolStats *self);
+DB_AVAILABLE_IN_1_0
 gint64 db_pool_stats_get_wait_time (const DbPoolStats *self);
 DB_AVAILABLE_IN_1_0
 gint64 db_pool_stats_get_use_time (const DbPoolStats *self);

@@ -106,6 +106,7 @@ void db_pool_query_async (DbPool *self,
                           gpointer user_data);
 DB_AVAILABLE_IN_1_0
 DbResult *db_pool_query_finish (DbPool *self, GAsyncResult *result, GError **error);
+
 DB_AVAILABLE_IN_1_0
 gint64 db_pool_execute (DbPool *self,
                         const char *sql,
@@ -121,6 +122,94 @@ void db_pool_execute_async (DbPool *self,
                             gpointer user_data);
 DB_AVAILABLE_IN_1_0
 gint64 db_pool_execute_finish (DbPool *self, GAsyncResult *result, GError **error);
+
+DB_AVAILABLE_IN_1_0
+DbResult *db_pool_query_params (DbPool *self,
+                                const char *sql,
+                                DbParams *params,
+                                GCancellable *cancellable,
+                                GError **error);
+DB_AVAILABLE_IN_1_0
+void db_pool_query_params_async (DbPool *self,
+                                 const char *sql,
+                                 DbParams *params,
+                                 GCancellable *cancellable,
+                                 GAsyncReadyCallback callback,
+                                 gpointer user_data);
+DB_AVAILABLE_IN_1_0
+DbResult *db_pool_query_params_finish (DbPool *self, GAsyncResult *result, GError **error);
+
+DB_AVAILABLE_IN_1_0
+gint64 db_pool_execute_params (DbPool *self,
+                               const char *sql,
+                               DbParams *params,
+                               GCancellable *cancellable,
+                               GError **error);
+DB_AVAILABLE_IN_1_0
+void db_pool_execute_params_async (DbPool *self,
+                                   const char *sql,
+                                   DbParams *params,
+                                   GCancellable *cancellable,
+                                   GAsyncReadyCallback callback,
+                                   gpointer user_data);
+DB_AVAILABLE_IN_1_0
+gint64 db_pool_execute_params_finish (DbPool *self, GAsyncResult *result, GError **error);
+
+DB_AVAILABLE_IN_1_0
+gint64 db_pool_execute_many (DbPool *self,
+                             const char *sql,
+                             DbParams *rows,
+                             GCancellable *cancellable,
+                             GError **error);
+DB_AVAILABLE_IN_1_0
+void db_pool_execute_many_async (DbPool *self,
+                                 const char *sql,
+                                 DbParams *rows,
+                                 GCancellable *cancellable,
+                                 GAsyncReadyCallback callback,
+                                 gpointer user_data);
+DB_AVAILABLE_IN_1_0
+gint64 db_pool_execute_many_finish (DbPool *self, GAsyncResult *result, GError **error);
+
+DB_AVAILABLE_IN_1_0
+DbBatchResult *db_pool_run_batch (DbPool *self,
+                                  DbBatch *batch,
+                                  DbBatchFlags flags,
+                                  GCancellable *cancellable,
+                                  GError **error);
+DB_AVAILABLE_IN_1_0
+void db_pool_run_batch_async (DbPool *self,
+                              DbBatch *batch,
+                              DbBatchFlags flags,
+                              GCancellable *cancellable,
+                              GAsyncReadyCallback callback,
+                              gpointer user_data);
+DB_AVAILABLE_IN_1_0
+DbBatchResult *db_pool_run_batch_finish (DbPool *self, GAsyncResult *result, GError **error);
+
+DB_AVAILABLE_IN_1_0
+gboolean db_pool_transact (DbPool *self,
+                           DbIsolation isolation,
+                           DbTransactionFlags flags,
+                           DbTransactFunc func,
+                           gpointer user_data,
+                           GCancellable *cancellable,
+                           GError **error);
+DB_AVAILABLE_IN_1_0
+DbTransaction *db_pool_begin (DbPool *self,
+                              DbIsolation isolation,
+                              DbTransactionFlags flags,
+                              GCancellable *cancellable,
+                              GError **error);
+DB_AVAILABLE_IN_1_0
+void db_pool_begin_async (DbPool *self,
+                          DbIsolation isolation,
+                          DbTransactionFlags flags,
+                          GCancellable *cancellable,
+                          GAsyncReadyCallback callback,
+                          gpointer user_data);
+DB_AVAILABLE_IN_1_0
+DbTransaction *db_pool_begin_finish (DbPool *self, GAsyncResult *result, GError **error);
 
 DB_AVAILABLE_IN_1_0
 void db_pool_set_hook (DbPool *self,

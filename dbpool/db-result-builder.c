@@ -162,8 +162,8 @@ is_clean_text (const char *text, gsize size)
   return g_utf8_validate_len (text + i, size - i, NULL);
 }
 
-DbResultBuilder *
-db_result_builder_new (guint n_columns)
+static DbResult *
+builder_new (guint n_columns, const DbColumn *columns)
 {
   DbResult *self = g_object_new (DB_TYPE_RESULT, NULL);
   gsize columns_size = n_columns * sizeof (DbColumn);
@@ -173,19 +173,38 @@ db_result_builder_new (guint n_columns)
   self->n_columns = n_columns;
   self->block_size = FIRST_BLOCK_SIZE;
   if (n_columns == 0)
-    return (DbResultBuilder *) self;
+    return self;
 
   self->columns = g_malloc (columns_size + cells_size + FIRST_CHARS);
-  memset (self->columns, 0, columns_size);
+  if (columns != NULL)
+    memcpy (self->columns, columns, columns_size);
+  else
+    memset (self->columns, 0, columns_size);
   cells = (DbCell *) (self->columns + n_columns);
   for (guint i = 0; i < n_columns; i++)
-    {
-      self->columns[i].name = "";
-      self->columns[i].cells = cells + i * DB_RESULT_FIRST_ROWS;
-    }
+    self->columns[i].cells = cells + i * DB_RESULT_FIRST_ROWS;
   self->n_allocated = DB_RESULT_FIRST_ROWS;
   self->free_chars = (char *) (cells + n_columns * DB_RESULT_FIRST_ROWS);
   self->n_free_chars = FIRST_CHARS;
+  return self;
+}
+
+DbResultBuilder *
+db_result_builder_new (guint n_columns)
+{
+  DbResult *self = builder_new (n_columns, NULL);
+
+  for (guint i = 0; i < n_columns; i++)
+    self->columns[i].name = "";
+  return (DbResultBuilder *) self;
+}
+
+DbResultBuilder *
+db_result_builder_new_shared (DbResultShape *shape)
+{
+  DbResult *self = builder_new (shape->n_columns, shape->columns);
+
+  self->shape = db_result_shape_ref (shape);
   return (DbResultBuilder *) self;
 }
 
@@ -195,6 +214,19 @@ db_result_builder_free (DbResultBuilder *builder)
   g_object_unref (&builder->result);
 }
 
+/* A copy of what the database says, as valid UTF-8. */
+static char *
+make_name (const char *name)
+{
+  gsize size;
+
+  if (name == NULL)
+    name = "";
+  size = strlen (name);
+  return is_clean_text (name, size) ? g_strndup (name, size)
+                                    : g_utf8_make_valid (name, (gssize) size);
+}
+
 void
 db_result_builder_set_column (DbResultBuilder *builder,
                               guint column,
@@ -202,7 +234,7 @@ db_result_builder_set_column (DbResultBuilder *builder,
                               DbValueType type)
 {
   DbResult *self = &builder->result;
-  g_autofree char *valid = NULL;
+  g_autofree char *made = NULL;
   char *copy;
   gsize size;
 
@@ -213,13 +245,77 @@ db_result_builder_set_column (DbResultBuilder *builder,
   size = strlen (name) + 1;
   if (!is_clean_text (name, size - 1))
     {
-      name = valid = g_utf8_make_valid (name, size - 1);
+      name = made = make_name (name);
       size = strlen (name) + 1;
     }
   copy = builder_take_chars (self, size);
   memcpy (copy, name, size);
   self->columns[column].name = copy;
   self->columns[column].declared = type;
+}
+
+void
+db_result_builder_set_element_type (DbResultBuilder *builder, guint column, DbValueType type)
+{
+  DbResult *self = &builder->result;
+
+  g_return_if_fail (column < self->n_columns);
+
+  self->columns[column].element = type;
+}
+
+DbResultShape *
+db_result_shape_new (guint n_columns)
+{
+  DbResultShape *self =
+    g_atomic_rc_box_alloc0 (sizeof (DbResultShape) + n_columns * sizeof (DbColumn));
+
+  self->n_columns = n_columns;
+  for (guint i = 0; i < n_columns; i++)
+    self->columns[i].name = g_strdup ("");
+  return self;
+}
+
+DbResultShape *
+db_result_shape_ref (DbResultShape *self)
+{
+  return g_atomic_rc_box_acquire (self);
+}
+
+static void
+shape_clear (gpointer data)
+{
+  DbResultShape *self = data;
+
+  for (guint i = 0; i < self->n_columns; i++)
+    g_free ((char *) self->columns[i].name);
+}
+
+void
+db_result_shape_unref (DbResultShape *self)
+{
+  g_atomic_rc_box_release_full (self, shape_clear);
+}
+
+guint
+db_result_shape_get_n_columns (DbResultShape *self)
+{
+  return self->n_columns;
+}
+
+void
+db_result_shape_set_column (DbResultShape *self,
+                            guint column,
+                            const char *name,
+                            DbValueType type,
+                            DbValueType element)
+{
+  g_return_if_fail (column < self->n_columns);
+
+  g_free ((char *) self->columns[column].name);
+  self->columns[column].name = make_name (name);
+  self->columns[column].declared = type;
+  self->columns[column].element = element;
 }
 
 void
@@ -301,4 +397,55 @@ db_result_new_without_rows (gint64 rows_affected, gint64 last_insert_id)
     g_once_init_leave (place,
                        db_result_builder_finish (db_result_builder_new (0), rows_affected, -1));
   return g_object_ref (*place);
+}
+
+static void
+copy_cell (DbResultBuilder *builder, const DbColumn *column, guint row)
+{
+  DbValueType type = db_column_get_cell_type (column, row);
+  const DbCell *cell = &column->cells[row];
+  DbCell *copy;
+
+  switch (type)
+    {
+    case DB_VALUE_TYPE_NULL:
+      db_result_builder_add_null (builder);
+      break;
+    case DB_VALUE_TYPE_BOOLEAN:
+    case DB_VALUE_TYPE_INT64:
+    case DB_VALUE_TYPE_DOUBLE:
+      copy = builder_next_cell (&builder->result, type);
+      *copy = *cell;
+      break;
+    case DB_VALUE_TYPE_TEXT:
+    case DB_VALUE_TYPE_BYTES:
+    case DB_VALUE_TYPE_DECIMAL:
+    case DB_VALUE_TYPE_DATE:
+    case DB_VALUE_TYPE_TIME:
+    case DB_VALUE_TYPE_TIMESTAMP:
+    case DB_VALUE_TYPE_TIMESTAMP_TZ:
+    case DB_VALUE_TYPE_UUID:
+    case DB_VALUE_TYPE_JSON:
+    case DB_VALUE_TYPE_ARRAY:
+    case DB_VALUE_TYPE_MIXED:
+    default:
+      builder_add_chars (&builder->result, type, cell->text, db_cell_get_size (cell));
+    }
+}
+
+DbResult *
+db_result_slice (DbResult *self, guint first, guint n_rows)
+{
+  DbResultBuilder *builder = db_result_builder_new (self->n_columns);
+
+  g_assert (first <= self->n_rows && n_rows <= self->n_rows - first);
+  for (guint i = 0; i < self->n_columns; i++)
+    {
+      db_result_builder_set_column (builder, i, self->columns[i].name, self->columns[i].declared);
+      db_result_builder_set_element_type (builder, i, self->columns[i].element);
+    }
+  for (guint row = first; row < first + n_rows; row++)
+    for (guint i = 0; i < self->n_columns; i++)
+      copy_cell (builder, &self->columns[i], row);
+  return db_result_builder_finish (builder, self->rows_affected, self->last_insert_id);
 }

@@ -10,9 +10,26 @@
 #include "db-result.h"
 
 typedef struct _DbResultBuilder DbResultBuilder;
+typedef struct _DbResultShape DbResultShape;
 
 DbResultBuilder *db_result_builder_new (guint n_columns);
+/* For a session that keeps what it knows of a statement's columns: they are neither copied nor
+ * checked again. Takes a reference on @shape. */
+DbResultBuilder *db_result_builder_new_shared (DbResultShape *shape);
 void db_result_builder_free (DbResultBuilder *self);
+
+/* The names and types of columns, to be shared by results; immutable once a builder has it, and
+ * then free for all threads. */
+DbResultShape *db_result_shape_new (guint n_columns);
+DbResultShape *db_result_shape_ref (DbResultShape *self);
+void db_result_shape_unref (DbResultShape *self);
+guint db_result_shape_get_n_columns (DbResultShape *self);
+/* As db_result_builder_set_column() and db_result_builder_set_element_type() do. */
+void db_result_shape_set_column (DbResultShape *self,
+                                 guint column,
+                                 const char *name,
+                                 DbValueType type,
+                                 DbValueType element);
 
 /* @type: what the database says of the column; DB_VALUE_TYPE_NULL for "not known": then the cells
  * decide, and cells that differ make the column MIXED (SQLite). */
@@ -20,6 +37,9 @@ void db_result_builder_set_column (DbResultBuilder *self,
                                    guint column,
                                    const char *name,
                                    DbValueType type);
+
+/* @type: of the elements of a column of DB_VALUE_TYPE_ARRAY. */
+void db_result_builder_set_element_type (DbResultBuilder *self, guint column, DbValueType type);
 
 void db_result_builder_add_null (DbResultBuilder *self);
 void db_result_builder_add_boolean (DbResultBuilder *self, gboolean value);
@@ -39,4 +59,8 @@ db_result_builder_finish (DbResultBuilder *self, gint64 rows_affected, gint64 la
  * be, which spares making and freeing an object: results are immutable. */
 DbResult *db_result_new_without_rows (gint64 rows_affected, gint64 last_insert_id);
 
+/* A result with some of the rows of another one. */
+DbResult *db_result_slice (DbResult *self, guint first, guint n_rows);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DbResultBuilder, db_result_builder_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DbResultShape, db_result_shape_unref)

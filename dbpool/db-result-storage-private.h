@@ -29,6 +29,7 @@ typedef struct
   const char **texts; /* under the result's lock: cells that are no text, as text, or NULL */
   guint n_nulls;
   guint8 declared; /* what the database said, or NULL */
+  guint8 element;  /* of an array: the type of its elements; else NULL */
   guint8 uniform;
   guint8 seen; /* the type of the cells that are not NULL, NULL if there are none, or MIXED */
 } DbColumn;
@@ -41,6 +42,13 @@ struct _DbResultBlock
   char chars[];
 };
 
+/* What the columns of a result are before there are rows. */
+struct _DbResultShape
+{
+  guint n_columns;
+  DbColumn columns[]; /* without cells */
+};
+
 struct _DbResult
 {
   GObject parent_instance;
@@ -48,6 +56,7 @@ struct _DbResult
   guint n_rows;
   guint n_columns;
   DbColumn *columns;
+  DbResultShape *shape; /* NULL, or what owns the names */
   DbResultBlock *blocks;
   gint64 rows_affected;
   gint64 last_insert_id;
@@ -88,3 +97,12 @@ db_cell_get_size (const DbCell *cell)
   __builtin_memcpy (&size, cell->text - sizeof size, sizeof size);
   return size;
 }
+
+#define DB_RESULT_HAS_CELL(self, row, column)                                                      \
+  (DB_IS_RESULT (self) && (row) < (self)->n_rows && (column) < (self)->n_columns)
+#define DB_RESULT_HAS_COLUMN(self, column) (DB_IS_RESULT (self) && (column) < (self)->n_columns)
+
+/* What the public getters of cells return. In db-result.c. */
+gint64 db_column_get_int64 (const DbColumn *column, guint row);
+double db_column_get_double (const DbColumn *column, guint row);
+const char *db_result_get_cell_text (DbResult *self, DbColumn *column, guint row);

@@ -11,9 +11,9 @@
 
 #include "db-result-storage-private.h"
 #include "db-row-private.h"
+#include "db-value-private.h"
 
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 
 /**
@@ -41,38 +41,6 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (DbResult,
                                G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (G_TYPE_LIST_MODEL, db_result_list_model_init))
 
-#define VALID_CELL(self, row, column)                                                              \
-  (DB_IS_RESULT (self) && (row) < (self)->n_rows && (column) < (self)->n_columns)
-#define VALID_COLUMN(self, column) (DB_IS_RESULT (self) && (column) < (self)->n_columns)
-
-/* The shortest decimal that reads back as the same number; the words for the rest are PostgreSQL's.
- */
-static void
-format_double (double value, char buffer[G_ASCII_DTOSTR_BUF_SIZE])
-{
-  static const char *const formats[] = {"%.15g", "%.16g", "%.17g"};
-
-  if (isnan (value))
-    {
-      g_strlcpy (buffer, "NaN", G_ASCII_DTOSTR_BUF_SIZE);
-      return;
-    }
-  if (isinf (value))
-    {
-      g_strlcpy (buffer, value > 0 ? "Infinity" : "-Infinity", G_ASCII_DTOSTR_BUF_SIZE);
-      return;
-    }
-  for (gsize i = 0; i < G_N_ELEMENTS (formats); i++)
-    {
-      double back;
-
-      g_ascii_formatd (buffer, G_ASCII_DTOSTR_BUF_SIZE, formats[i], value);
-      back = g_ascii_strtod (buffer, NULL);
-      if (memcmp (&back, &value, sizeof value) == 0)
-        return;
-    }
-}
-
 static gint64
 double_to_int64 (double value)
 {
@@ -80,29 +48,20 @@ double_to_int64 (double value)
   return value >= -9223372036854775808.0 && value < 9223372036854775808.0 ? (gint64) value : 0;
 }
 
-/* As PostgreSQL writes bytes: \x and hexadecimal digits. */
 static const char *
 format_bytes_locked (DbResult *self, const DbCell *cell)
 {
-  static const char digits[] = "0123456789abcdef";
   gsize size = db_cell_get_size (cell);
-  g_autoptr (GString) text = g_string_sized_new (2 + 2 * size);
+  g_autoptr (GString) text = g_string_sized_new (3 + 2 * size);
 
-  g_string_append (text, "\\x");
-  for (gsize i = 0; i < size; i++)
-    {
-      guint8 byte = (guint8) cell->text[i];
-
-      g_string_append_c (text, digits[byte >> 4]);
-      g_string_append_c (text, digits[byte & 0xf]);
-    }
+  db_value_append_hex (text, cell->text, size);
   return g_string_chunk_insert_len (self->made, text->str, (gssize) text->len);
 }
 
 static const char *
 format_cell_locked (DbResult *self, const DbCell *cell, DbValueType type)
 {
-  char buffer[G_ASCII_DTOSTR_BUF_SIZE];
+  char buffer[DB_VALUE_DOUBLE_SIZE];
 
   switch (type)
     {
@@ -110,7 +69,7 @@ format_cell_locked (DbResult *self, const DbCell *cell, DbValueType type)
       g_snprintf (buffer, sizeof buffer, "%" G_GINT64_FORMAT, cell->integer);
       return g_string_chunk_insert (self->made, buffer);
     case DB_VALUE_TYPE_DOUBLE:
-      format_double (cell->real, buffer);
+      db_value_format_double (cell->real, buffer);
       return g_string_chunk_insert (self->made, buffer);
     case DB_VALUE_TYPE_BYTES:
       return format_bytes_locked (self, cell);
@@ -124,6 +83,7 @@ format_cell_locked (DbResult *self, const DbCell *cell, DbValueType type)
     case DB_VALUE_TYPE_TIMESTAMP_TZ:
     case DB_VALUE_TYPE_UUID:
     case DB_VALUE_TYPE_JSON:
+    case DB_VALUE_TYPE_ARRAY:
     case DB_VALUE_TYPE_MIXED:
     default:
       g_return_val_if_reached ("");
@@ -145,8 +105,8 @@ result_make_text (DbResult *self, DbColumn *column, guint row, DbValueType type)
   return column->texts[row];
 }
 
-static const char *
-result_get_text (DbResult *self, DbColumn *column, guint row)
+const char *
+db_result_get_cell_text (DbResult *self, DbColumn *column, guint row)
 {
   DbValueType type = db_column_get_cell_type (column, row);
 
@@ -168,6 +128,7 @@ result_get_text (DbResult *self, DbColumn *column, guint row)
     case DB_VALUE_TYPE_TIMESTAMP_TZ:
     case DB_VALUE_TYPE_UUID:
     case DB_VALUE_TYPE_JSON:
+    case DB_VALUE_TYPE_ARRAY:
     case DB_VALUE_TYPE_MIXED:
     default:
       return column->cells[row].text;
@@ -211,8 +172,8 @@ text_to_boolean (const char *text)
   return FALSE;
 }
 
-static gint64
-column_get_int64 (const DbColumn *column, guint row)
+gint64
+db_column_get_int64 (const DbColumn *column, guint row)
 {
   const DbCell *cell = &column->cells[row];
 
@@ -234,14 +195,15 @@ column_get_int64 (const DbColumn *column, guint row)
     case DB_VALUE_TYPE_TIMESTAMP_TZ:
     case DB_VALUE_TYPE_UUID:
     case DB_VALUE_TYPE_JSON:
+    case DB_VALUE_TYPE_ARRAY:
     case DB_VALUE_TYPE_MIXED:
     default:
       return text_to_int64 (cell->text);
     }
 }
 
-static double
-column_get_double (const DbColumn *column, guint row)
+double
+db_column_get_double (const DbColumn *column, guint row)
 {
   const DbCell *cell = &column->cells[row];
 
@@ -263,6 +225,7 @@ column_get_double (const DbColumn *column, guint row)
     case DB_VALUE_TYPE_TIMESTAMP_TZ:
     case DB_VALUE_TYPE_UUID:
     case DB_VALUE_TYPE_JSON:
+    case DB_VALUE_TYPE_ARRAY:
     case DB_VALUE_TYPE_MIXED:
     default:
       return text_to_double (cell->text);
@@ -366,6 +329,7 @@ db_result_finalize (GObject *object)
       g_free (self->columns[i].texts);
     }
   g_free (self->columns);
+  g_clear_pointer (&self->shape, db_result_shape_unref);
   while (self->blocks != NULL)
     {
       DbResultBlock *block = self->blocks;
@@ -444,7 +408,7 @@ db_result_get_n_columns (DbResult *self)
 const char *
 db_result_get_column_name (DbResult *self, guint column)
 {
-  g_return_val_if_fail (VALID_COLUMN (self, column), "");
+  g_return_val_if_fail (DB_RESULT_HAS_COLUMN (self, column), "");
 
   return self->columns[column].name;
 }
@@ -514,9 +478,28 @@ db_result_find_column (DbResult *self, const char *name)
 DbValueType
 db_result_get_column_type (DbResult *self, guint column)
 {
-  g_return_val_if_fail (VALID_COLUMN (self, column), DB_VALUE_TYPE_NULL);
+  g_return_val_if_fail (DB_RESULT_HAS_COLUMN (self, column), DB_VALUE_TYPE_NULL);
 
   return db_column_get_type (&self->columns[column]);
+}
+
+/**
+ * db_result_get_column_element_type:
+ * @self: a result
+ * @column: which column, from 0
+ *
+ * Gets the type of the elements of a column of arrays, whatever its dimensions.
+ *
+ * Returns: the type; `DB_VALUE_TYPE_NULL` if the column is not of `DB_VALUE_TYPE_ARRAY`
+ *
+ * Since: 1.0
+ */
+DbValueType
+db_result_get_column_element_type (DbResult *self, guint column)
+{
+  g_return_val_if_fail (DB_RESULT_HAS_COLUMN (self, column), DB_VALUE_TYPE_NULL);
+
+  return self->columns[column].element;
 }
 
 /**
@@ -537,7 +520,7 @@ db_result_get_column_type (DbResult *self, guint column)
 DbValueType
 db_result_get_cell_type (DbResult *self, guint row, guint column)
 {
-  g_return_val_if_fail (VALID_CELL (self, row, column), DB_VALUE_TYPE_NULL);
+  g_return_val_if_fail (DB_RESULT_HAS_CELL (self, row, column), DB_VALUE_TYPE_NULL);
 
   return db_column_get_cell_type (&self->columns[column], row);
 }
@@ -557,7 +540,7 @@ db_result_get_cell_type (DbResult *self, guint row, guint column)
 gboolean
 db_result_is_null (DbResult *self, guint row, guint column)
 {
-  g_return_val_if_fail (VALID_CELL (self, row, column), TRUE);
+  g_return_val_if_fail (DB_RESULT_HAS_CELL (self, row, column), TRUE);
 
   return db_column_get_cell_type (&self->columns[column], row) == DB_VALUE_TYPE_NULL;
 }
@@ -581,7 +564,7 @@ db_result_get_boolean (DbResult *self, guint row, guint column)
 {
   const DbCell *cell;
 
-  g_return_val_if_fail (VALID_CELL (self, row, column), FALSE);
+  g_return_val_if_fail (DB_RESULT_HAS_CELL (self, row, column), FALSE);
 
   cell = &self->columns[column].cells[row];
   switch (db_column_get_cell_type (&self->columns[column], row))
@@ -602,6 +585,7 @@ db_result_get_boolean (DbResult *self, guint row, guint column)
     case DB_VALUE_TYPE_TIMESTAMP_TZ:
     case DB_VALUE_TYPE_UUID:
     case DB_VALUE_TYPE_JSON:
+    case DB_VALUE_TYPE_ARRAY:
     case DB_VALUE_TYPE_MIXED:
     default:
       return text_to_boolean (cell->text);
@@ -625,9 +609,9 @@ db_result_get_boolean (DbResult *self, guint row, guint column)
 gint64
 db_result_get_int64 (DbResult *self, guint row, guint column)
 {
-  g_return_val_if_fail (VALID_CELL (self, row, column), 0);
+  g_return_val_if_fail (DB_RESULT_HAS_CELL (self, row, column), 0);
 
-  return column_get_int64 (&self->columns[column], row);
+  return db_column_get_int64 (&self->columns[column], row);
 }
 
 /**
@@ -645,9 +629,9 @@ db_result_get_int64 (DbResult *self, guint row, guint column)
 double
 db_result_get_double (DbResult *self, guint row, guint column)
 {
-  g_return_val_if_fail (VALID_CELL (self, row, column), 0.0);
+  g_return_val_if_fail (DB_RESULT_HAS_CELL (self, row, column), 0.0);
 
-  return column_get_double (&self->columns[column], row);
+  return db_column_get_double (&self->columns[column], row);
 }
 
 /**
@@ -668,9 +652,9 @@ db_result_get_double (DbResult *self, guint row, guint column)
 const char *
 db_result_get_text (DbResult *self, guint row, guint column)
 {
-  g_return_val_if_fail (VALID_CELL (self, row, column), NULL);
+  g_return_val_if_fail (DB_RESULT_HAS_CELL (self, row, column), NULL);
 
-  return result_get_text (self, &self->columns[column], row);
+  return db_result_get_cell_text (self, &self->columns[column], row);
 }
 
 /**
@@ -694,7 +678,7 @@ db_result_get_bytes (DbResult *self, guint row, guint column)
   const char *data;
   gsize size;
 
-  g_return_val_if_fail (VALID_CELL (self, row, column), NULL);
+  g_return_val_if_fail (DB_RESULT_HAS_CELL (self, row, column), NULL);
 
   source = &self->columns[column];
   if (db_column_get_cell_type (source, row) == DB_VALUE_TYPE_BYTES)
@@ -704,131 +688,12 @@ db_result_get_bytes (DbResult *self, guint row, guint column)
     }
   else
     {
-      data = result_get_text (self, source, row);
+      data = db_result_get_cell_text (self, source, row);
       if (data == NULL)
         return NULL;
       size = strlen (data);
     }
   return g_bytes_new_with_free_func (data, size, g_object_unref, g_object_ref (self));
-}
-
-/**
- * db_result_get_column_int64s:
- * @self: a result
- * @column: which column, from 0
- * @n_values: (out): the number of values, which is that of the rows
- *
- * Gets a whole column as whole numbers, each converted as [method@Db.Result.get_int64] does.
- *
- * Returns: (transfer full) (array length=n_values): the values
- *
- * Since: 1.0
- */
-gint64 *
-db_result_get_column_int64s (DbResult *self, guint column, gsize *n_values)
-{
-  gint64 *values;
-
-  g_return_val_if_fail (n_values != NULL, NULL);
-  *n_values = 0;
-  g_return_val_if_fail (VALID_COLUMN (self, column), NULL);
-
-  values = g_new (gint64, MAX (self->n_rows, 1));
-  for (guint row = 0; row < self->n_rows; row++)
-    values[row] = column_get_int64 (&self->columns[column], row);
-  *n_values = self->n_rows;
-  return values;
-}
-
-/**
- * db_result_get_column_doubles:
- * @self: a result
- * @column: which column, from 0
- * @n_values: (out): the number of values, which is that of the rows
- *
- * Gets a whole column as floating-point numbers, each converted as [method@Db.Result.get_double]
- * does.
- *
- * Returns: (transfer full) (array length=n_values): the values
- *
- * Since: 1.0
- */
-double *
-db_result_get_column_doubles (DbResult *self, guint column, gsize *n_values)
-{
-  double *values;
-
-  g_return_val_if_fail (n_values != NULL, NULL);
-  *n_values = 0;
-  g_return_val_if_fail (VALID_COLUMN (self, column), NULL);
-
-  values = g_new (double, MAX (self->n_rows, 1));
-  for (guint row = 0; row < self->n_rows; row++)
-    values[row] = column_get_double (&self->columns[column], row);
-  *n_values = self->n_rows;
-  return values;
-}
-
-/**
- * db_result_get_column_texts:
- * @self: a result
- * @column: which column, from 0
- *
- * Gets a whole column as texts, each as [method@Db.Result.get_text] gives it, and `""` for NULL.
- *
- * Returns: (transfer container) (array zero-terminated=1): the texts, one for each row, and %NULL;
- *   free the array with [func@GLib.free], the texts are valid as long as the result
- *
- * Since: 1.0
- */
-const char **
-db_result_get_column_texts (DbResult *self, guint column)
-{
-  const char **texts;
-
-  g_return_val_if_fail (VALID_COLUMN (self, column), g_new0 (const char *, 1));
-
-  texts = g_new (const char *, (gsize) self->n_rows + 1);
-  for (guint row = 0; row < self->n_rows; row++)
-    {
-      const char *text = result_get_text (self, &self->columns[column], row);
-
-      texts[row] = text != NULL ? text : "";
-    }
-  texts[self->n_rows] = NULL;
-  return texts;
-}
-
-/**
- * db_result_get_column_nulls:
- * @self: a result
- * @column: which column, from 0
- * @n_nulls: (out): how many there are
- *
- * Gets the rows in which a column is NULL.
- *
- * Returns: (transfer full) (array length=n_nulls): the rows, in ascending order
- *
- * Since: 1.0
- */
-guint *
-db_result_get_column_nulls (DbResult *self, guint column, gsize *n_nulls)
-{
-  const DbColumn *source;
-  guint *nulls;
-  gsize n = 0;
-
-  g_return_val_if_fail (n_nulls != NULL, NULL);
-  *n_nulls = 0;
-  g_return_val_if_fail (VALID_COLUMN (self, column), NULL);
-
-  source = &self->columns[column];
-  nulls = g_new (guint, MAX (source->n_nulls, 1));
-  for (guint row = 0; n < source->n_nulls; row++)
-    if (db_column_get_cell_type (source, row) == DB_VALUE_TYPE_NULL)
-      nulls[n++] = row;
-  *n_nulls = n;
-  return nulls;
 }
 
 /**

@@ -25,6 +25,8 @@ int db_result_find_column (DbResult *self, const char *name);
 DB_AVAILABLE_IN_1_0
 DbValueType db_result_get_column_type (DbResult *self, guint column);
 DB_AVAILABLE_IN_1_0
+DbValueType db_result_get_column_element_type (DbResult *self, guint column);
+DB_AVAILABLE_IN_1_0
 DbValueType db_result_get_cell_type (DbResult *self, guint row, guint column);
 
 DB_AVAILABLE_IN_1_0
@@ -39,6 +41,8 @@ DB_AVAILABLE_IN_1_0
 const char *db_result_get_text (DbResult *self, guint row, guint column);
 DB_AVAILABLE_IN_1_0
 GBytes *db_result_get_bytes (DbResult *self, guint row, guint column);
+DB_AVAILABLE_IN_1_0
+GVariant *db_result_dup_variant (DbResult *self, guint row, guint column);
 
 DB_AVAILABLE_IN_1_0
 gint64 *db_result_get_column_int64s (DbResult *self, guint column, gsize *n_values);
@@ -48,6 +52,8 @@ DB_AVAILABLE_IN_1_0
 const char **db_result_get_column_texts (DbResult *self, guint column);
 DB_AVAILABLE_IN_1_0
 guint *db_result_get_column_nulls (DbResult *self, guint column, gsize *n_nulls);
+DB_AVAILABLE_IN_1_0
+GBytes *db_result_get_column_data (DbResult *self, guint column);
 
 DB_AVAILABLE_IN_1_0
 gint64 db_result_get_rows_affected (DbResult *self);

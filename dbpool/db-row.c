@@ -250,3 +250,22 @@ db_row_get_bytes (DbRow *self, guint column)
 
   return db_result_get_bytes (self->result, self->position, column);
 }
+
+/**
+ * db_row_dup_variant:
+ * @self: a row
+ * @column: which column, from 0
+ *
+ * Gets a cell as a value of a type that fits it, as [method@Db.Result.dup_variant] does.
+ *
+ * Returns: (transfer full) (nullable): the value, not floating; %NULL for NULL
+ *
+ * Since: 1.0
+ */
+GVariant *
+db_row_dup_variant (DbRow *self, guint column)
+{
+  g_return_val_if_fail (DB_IS_ROW (self), NULL);
+
+  return db_result_dup_variant (self->result, self->position, column);
+}

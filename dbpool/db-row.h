@@ -27,5 +27,7 @@ DB_AVAILABLE_IN_1_0
 const char *db_row_get_text (DbRow *self, guint column);
 DB_AVAILABLE_IN_1_0
 GBytes *db_row_get_bytes (DbRow *self, guint column);
+DB_AVAILABLE_IN_1_0
+GVariant *db_row_dup_variant (DbRow *self, guint column);
 
 G_END_DECLS

@@ -29,9 +29,14 @@
  * Since: 1.0
  */
 
+/* Used by whoever uses the session. */
 typedef struct
 {
-  gboolean dirty; /* used by whoever uses the session */
+  gboolean dirty;
+  const char *end;
+  guint n_leftovers;
+  DbErrorInfo *error_info;
+  DbStatementCounters *counters;
 } DbSessionPrivate;
 
 G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (DbSession, db_session, G_TYPE_OBJECT)
@@ -98,9 +103,31 @@ db_session_default_format_begin (DbSession *self, DbIsolation isolation, DbTrans
                       flags & DB_TRANSACTION_DEFERRABLE ? " DEFERRABLE" : "", NULL);
 }
 
+static char *
+db_session_default_quote_literal (DbSession *self, const char *text)
+{
+  g_auto (GStrv) parts = g_strsplit (text, "'", -1);
+  g_autofree char *doubled = g_strjoinv ("''", parts);
+
+  return g_strconcat ("'", doubled, "'", NULL);
+}
+
+static void
+db_session_finalize (GObject *object)
+{
+  DbSessionPrivate *priv = db_session_get_instance_private (DB_SESSION (object));
+
+  g_clear_pointer (&priv->error_info, db_error_info_unref);
+  g_clear_pointer (&priv->counters, g_atomic_rc_box_release);
+  G_OBJECT_CLASS (db_session_parent_class)->finalize (object);
+}
+
 static void
 db_session_class_init (DbSessionClass *klass)
 {
+  G_OBJECT_CLASS (klass)->finalize = db_session_finalize;
+  klass->quote_literal = db_session_default_quote_literal;
+  klass->requests = DB_REQUEST_FLAG (DB_REQUEST_RUN);
   klass->run_async = db_session_default_run_async;
   klass->run_finish = db_session_default_run_finish;
   klass->format_begin = db_session_default_format_begin;
@@ -109,6 +136,12 @@ db_session_class_init (DbSessionClass *klass)
 static void
 db_session_init (DbSession *self)
 {
+}
+
+static gboolean
+serves (DbSession *self, const DbStatementPlan *plan)
+{
+  return (DB_SESSION_GET_CLASS (self)->requests & DB_REQUEST_FLAG (plan->request)) != 0;
 }
 
 /**
@@ -145,6 +178,8 @@ db_session_run (DbSession *self,
       return NULL;
     }
 
+  if (!serves (self, plan))
+    return db_session_emulate (self, plan, cancellable, error);
   result = DB_SESSION_GET_CLASS (self)->run (self, plan, cancellable, &local_error);
   if (result == NULL && local_error == NULL)
     g_set_error (&local_error, DB_ERROR, DB_ERROR_FAILED, "%s.run failed without an error",
@@ -179,7 +214,11 @@ db_session_run_async (DbSession *self,
   g_return_if_fail (DB_IS_SESSION (self));
   g_return_if_fail (plan != NULL);
 
-  DB_SESSION_GET_CLASS (self)->run_async (self, plan, cancellable, callback, user_data);
+  /* The class's own way knows RUN only; db_session_run() does the rest, on a thread of dbpool's. */
+  if (serves (self, plan))
+    DB_SESSION_GET_CLASS (self)->run_async (self, plan, cancellable, callback, user_data);
+  else
+    db_session_default_run_async (self, plan, cancellable, callback, user_data);
 }
 
 /**
@@ -200,6 +239,8 @@ db_session_run_finish (DbSession *self, GAsyncResult *result, GError **error)
   g_return_val_if_fail (DB_IS_SESSION (self), NULL);
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
 
+  if (g_async_result_is_tagged (result, db_session_default_run_async))
+    return db_session_default_run_finish (self, result, error);
   return DB_SESSION_GET_CLASS (self)->run_finish (self, result, error);
 }
 
@@ -355,6 +396,69 @@ db_session_describe (DbSession *self)
 }
 
 /**
+ * db_session_quote_literal:
+ * @self: a session
+ * @text: a text, in UTF-8
+ *
+ * Gets a text as a literal of the database's SQL. May be called from any thread and does not block.
+ *
+ * Returns: (transfer full): a literal, with its quotes
+ *
+ * Since: 1.0
+ */
+char *
+db_session_quote_literal (DbSession *self, const char *text)
+{
+  g_return_val_if_fail (DB_IS_SESSION (self), NULL);
+  g_return_val_if_fail (text != NULL, NULL);
+
+  return DB_SESSION_GET_CLASS (self)->quote_literal (self, text);
+}
+
+/**
+ * db_session_format_declare:
+ * @self: a session
+ * @name: a name for the cursor, quoted where it has to be
+ * @sql: a statement
+ *
+ * Gets the SQL that declares a cursor for a statement. Does not block.
+ *
+ * Returns: (transfer full) (nullable): SQL, or %NULL if there can be none for this statement
+ *
+ * Since: 1.0
+ */
+char *
+db_session_format_declare (DbSession *self, const char *name, const char *sql)
+{
+  g_return_val_if_fail (DB_IS_SESSION (self), NULL);
+  g_return_val_if_fail (name != NULL && sql != NULL, NULL);
+
+  if (DB_SESSION_GET_CLASS (self)->format_declare == NULL)
+    return NULL;
+  return DB_SESSION_GET_CLASS (self)->format_declare (self, name, sql);
+}
+
+/**
+ * db_session_set_statement_cache:
+ * @self: a session
+ * @size: a count; 0: none
+ *
+ * Sets how many statements the session keeps prepared. Does no I/O and does not block.
+ *
+ * Only whoever uses the session may call it.
+ *
+ * Since: 1.0
+ */
+void
+db_session_set_statement_cache (DbSession *self, guint size)
+{
+  g_return_if_fail (DB_IS_SESSION (self));
+
+  if (DB_SESSION_GET_CLASS (self)->set_statement_cache != NULL)
+    DB_SESSION_GET_CLASS (self)->set_statement_cache (self, size);
+}
+
+/**
  * db_session_mark_dirty:
  * @self: a session
  *
@@ -392,7 +496,7 @@ db_session_is_dirty (DbSession *self)
 
   g_return_val_if_fail (DB_IS_SESSION (self), FALSE);
 
-  return priv->dirty;
+  return priv->dirty || priv->n_leftovers > 0;
 }
 
 void
@@ -401,4 +505,82 @@ db_session_clear_dirty (DbSession *self)
   DbSessionPrivate *priv = db_session_get_instance_private (self);
 
   priv->dirty = FALSE;
+  priv->end = NULL;
+}
+
+void
+db_session_add_leftover (DbSession *self)
+{
+  DbSessionPrivate *priv = db_session_get_instance_private (self);
+
+  priv->n_leftovers++;
+}
+
+void
+db_session_remove_leftover (DbSession *self)
+{
+  DbSessionPrivate *priv = db_session_get_instance_private (self);
+
+  g_assert (priv->n_leftovers > 0);
+  priv->n_leftovers--;
+}
+
+gboolean
+db_session_has_leftovers (DbSession *self)
+{
+  DbSessionPrivate *priv = db_session_get_instance_private (self);
+
+  return priv->n_leftovers > 0;
+}
+
+void
+db_session_set_end (DbSession *self, const char *sql)
+{
+  DbSessionPrivate *priv = db_session_get_instance_private (self);
+
+  priv->end = sql;
+}
+
+const char *
+db_session_get_end (DbSession *self)
+{
+  DbSessionPrivate *priv = db_session_get_instance_private (self);
+
+  return priv->end != NULL ? priv->end : "ROLLBACK";
+}
+
+void
+db_session_take_error_info (DbSession *self, DbErrorInfo *info)
+{
+  DbSessionPrivate *priv = db_session_get_instance_private (self);
+
+  g_clear_pointer (&priv->error_info, db_error_info_unref);
+  priv->error_info = info;
+}
+
+DbErrorInfo *
+db_session_steal_error_info (DbSession *self)
+{
+  DbSessionPrivate *priv = db_session_get_instance_private (self);
+
+  return g_steal_pointer (&priv->error_info);
+}
+
+void
+db_session_set_statement_counters (DbSession *self, DbStatementCounters *counters)
+{
+  DbSessionPrivate *priv = db_session_get_instance_private (self);
+
+  g_clear_pointer (&priv->counters, g_atomic_rc_box_release);
+  priv->counters = counters != NULL ? g_atomic_rc_box_acquire (counters) : NULL;
+}
+
+void
+db_session_count_statement (DbSession *self, gboolean hit)
+{
+  DbSessionPrivate *priv = db_session_get_instance_private (self);
+
+  if (priv->counters == NULL)
+    return;
+  g_atomic_pointer_add (hit ? &priv->counters->hits : &priv->counters->misses, 1);
 }

@@ -57,9 +57,13 @@ struct _DbSessionClass
   char *(*format_begin) (DbSession *self, DbIsolation isolation, DbTransactionFlags flags);
   gboolean (*set_read_only) (DbSession *self, gboolean read_only);
   char *(*describe) (DbSession *self);
+  char *(*quote_literal) (DbSession *self, const char *text);
+  char *(*format_declare) (DbSession *self, const char *name, const char *sql);
+  void (*set_statement_cache) (DbSession *self, guint size);
 
   /*< private >*/
-  gpointer padding[11];
+  guint requests; /* of DB_REQUEST_FLAG: what run() serves; see db-statement-plan-private.h */
+  gpointer padding[7];
 };
 
 DB_AVAILABLE_IN_1_0
@@ -89,6 +93,12 @@ DB_AVAILABLE_IN_1_0
 gboolean db_session_set_read_only (DbSession *self, gboolean read_only);
 DB_AVAILABLE_IN_1_0
 char *db_session_describe (DbSession *self);
+DB_AVAILABLE_IN_1_0
+char *db_session_quote_literal (DbSession *self, const char *text);
+DB_AVAILABLE_IN_1_0
+char *db_session_format_declare (DbSession *self, const char *name, const char *sql);
+DB_AVAILABLE_IN_1_0
+void db_session_set_statement_cache (DbSession *self, guint size);
 DB_AVAILABLE_IN_1_0
 void db_session_mark_dirty (DbSession *self);
 DB_AVAILABLE_IN_1_0

@@ -10,7 +10,7 @@
 #include "db-connection-private.h"
 #include "db-error.h"
 #include "db-operation-private.h"
-#include "db-transaction.h"
+#include "db-transaction-private.h"
 
 /**
  * DbTransaction:
@@ -33,6 +33,7 @@ struct _DbTransaction
 
   DbConnection *connection;
   guint64 serial;
+  gboolean owns; /* the connection is given back when it ends */
 };
 
 G_DEFINE_FINAL_TYPE (DbTransaction, db_transaction, G_TYPE_OBJECT)
@@ -44,6 +45,8 @@ db_transaction_dispose (GObject *object)
 
   if (self->connection != NULL)
     db_connection_abandon_transaction (self->connection, self->serial);
+  if (self->connection != NULL && self->owns)
+    db_connection_release (self->connection);
   g_clear_object (&self->connection);
   G_OBJECT_CLASS (db_transaction_parent_class)->dispose (object);
 }
@@ -67,6 +70,12 @@ transaction_new (DbConnection *connection, guint64 serial)
   self->connection = g_object_ref (connection);
   self->serial = serial;
   return self;
+}
+
+void
+db_transaction_own_connection (DbTransaction *self)
+{
+  self->owns = TRUE;
 }
 
 /* Begin. */
@@ -250,15 +259,27 @@ prepare_commit (DbOperation *operation, DbSession *session, GError **error)
   return TRUE;
 }
 
+/* A commit may fail and leave the transaction open (SQLite: a lock): then it can be tried again. */
+static void
+complete_end (DbOperation *operation, DbSession *session, GError **error)
+{
+  DbTransaction *self = operation->subject;
+  int depth = db_connection_find_transaction (self->connection, self->serial);
+
+  if (depth >= 0 && (*error == NULL || db_session_get_state (session) == DB_SESSION_IDLE))
+    {
+      db_connection_pop_transactions (self->connection, (guint) depth);
+      depth = -1;
+    }
+  /* It goes when the operation, which has it now, is over. */
+  if (depth < 0 && self->owns)
+    db_connection_release (self->connection);
+}
+
 static void
 complete_commit (DbOperation *operation, DbSession *session, GError **error)
 {
-  int depth = db_connection_find_transaction (operation->connection, operation->serial);
-
-  /* A commit may fail and leave the transaction open (SQLite: a lock): then it can be tried again.
-   */
-  if (depth >= 0 && (*error == NULL || db_session_get_state (session) == DB_SESSION_IDLE))
-    db_connection_pop_transactions (operation->connection, (guint) depth);
+  complete_end (operation, session, error);
   if (*error == NULL && operation->rolls_back)
     g_set_error_literal (error, DB_ERROR, DB_ERROR_QUERY,
                          "a statement of the transaction had failed, so it was rolled back "
@@ -279,21 +300,13 @@ prepare_rollback (DbOperation *operation, DbSession *session, GError **error)
 }
 
 static void
-complete_rollback (DbOperation *operation, DbSession *session, GError **error)
-{
-  int depth = db_connection_find_transaction (operation->connection, operation->serial);
-
-  if (depth >= 0 && (*error == NULL || db_session_get_state (session) == DB_SESSION_IDLE))
-    db_connection_pop_transactions (operation->connection, (guint) depth);
-}
-
-static void
 init_end (DbOperation *operation, DbTransaction *self, gboolean commit)
 {
   operation->connection = self->connection;
   operation->serial = self->serial;
   operation->prepare = commit ? prepare_commit : prepare_rollback;
-  operation->complete = commit ? complete_commit : complete_rollback;
+  operation->complete = commit ? complete_commit : complete_end;
+  operation->subject = self; /* its caller keeps it */
 }
 
 static gboolean

@@ -22,6 +22,16 @@ G_DEFINE_ENUM_TYPE (DbConnectionState,
                     G_DEFINE_ENUM_VALUE (DB_CONNECTION_CLOSING, "closing"),
                     G_DEFINE_ENUM_VALUE (DB_CONNECTION_DEDICATED, "dedicated"))
 
+G_DEFINE_ENUM_TYPE (DbConstraintKind,
+                    db_constraint_kind,
+                    G_DEFINE_ENUM_VALUE (DB_CONSTRAINT_NONE, "none"),
+                    G_DEFINE_ENUM_VALUE (DB_CONSTRAINT_OTHER, "other"),
+                    G_DEFINE_ENUM_VALUE (DB_CONSTRAINT_NOT_NULL, "not-null"),
+                    G_DEFINE_ENUM_VALUE (DB_CONSTRAINT_UNIQUE, "unique"),
+                    G_DEFINE_ENUM_VALUE (DB_CONSTRAINT_FOREIGN_KEY, "foreign-key"),
+                    G_DEFINE_ENUM_VALUE (DB_CONSTRAINT_CHECK, "check"),
+                    G_DEFINE_ENUM_VALUE (DB_CONSTRAINT_EXCLUSION, "exclusion"))
+
 G_DEFINE_ENUM_TYPE (DbDropReason,
                     db_drop_reason,
                     G_DEFINE_ENUM_VALUE (DB_DROP_BROKEN, "broken"),
@@ -48,6 +58,11 @@ G_DEFINE_ENUM_TYPE (DbIdleOrder,
                     db_idle_order,
                     G_DEFINE_ENUM_VALUE (DB_IDLE_ORDER_LIFO, "lifo"),
                     G_DEFINE_ENUM_VALUE (DB_IDLE_ORDER_FIFO, "fifo"))
+
+G_DEFINE_ENUM_TYPE (DbPreparedStatements,
+                    db_prepared_statements,
+                    G_DEFINE_ENUM_VALUE (DB_PREPARED_STATEMENTS_AUTO, "auto"),
+                    G_DEFINE_ENUM_VALUE (DB_PREPARED_STATEMENTS_NEVER, "never"))
 
 G_DEFINE_ENUM_TYPE (DbResetLevel,
                     db_reset_level,
@@ -96,4 +111,5 @@ G_DEFINE_ENUM_TYPE (DbValueType,
                     G_DEFINE_ENUM_VALUE (DB_VALUE_TYPE_TIMESTAMP_TZ, "timestamp-tz"),
                     G_DEFINE_ENUM_VALUE (DB_VALUE_TYPE_UUID, "uuid"),
                     G_DEFINE_ENUM_VALUE (DB_VALUE_TYPE_JSON, "json"),
+                    G_DEFINE_ENUM_VALUE (DB_VALUE_TYPE_ARRAY, "array"),
                     G_DEFINE_ENUM_VALUE (DB_VALUE_TYPE_MIXED, "mixed"))

@@ -9,10 +9,15 @@
 
 G_BEGIN_DECLS
 
+typedef struct _DbBatch DbBatch;
+typedef struct _DbBatchResult DbBatchResult;
 typedef struct _DbConnection DbConnection;
 typedef struct _DbConnectionInfo DbConnectionInfo;
 typedef struct _DbConnectionManager DbConnectionManager;
+typedef struct _DbCursor DbCursor;
 typedef struct _DbDatabaseConfig DbDatabaseConfig;
+typedef struct _DbDescription DbDescription;
+typedef struct _DbErrorInfo DbErrorInfo;
 typedef struct _DbParams DbParams;
 typedef struct _DbPool DbPool;
 typedef struct _DbPoolConfig DbPoolConfig;
@@ -38,6 +43,47 @@ typedef enum /*< flags >*/
   DB_ACQUIRE_NONE = 0,
   DB_ACQUIRE_READ_ONLY = 1 << 0,
 } DbAcquireFlags;
+
+/**
+ * DbConstraintKind:
+ * @DB_CONSTRAINT_NONE: the error is not about a constraint
+ * @DB_CONSTRAINT_OTHER: another one, such as one that a trigger enforces
+ * @DB_CONSTRAINT_NOT_NULL: a value is missing
+ * @DB_CONSTRAINT_UNIQUE: a value exists already; on SQLite also of a primary key
+ * @DB_CONSTRAINT_FOREIGN_KEY: what is referred to does not exist, or is still referred to
+ * @DB_CONSTRAINT_CHECK: a condition does not hold
+ * @DB_CONSTRAINT_EXCLUSION: a row excludes another one (PostgreSQL)
+ *
+ * The kind of constraint that a `DB_ERROR_CONSTRAINT` is about.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  DB_CONSTRAINT_NONE,
+  DB_CONSTRAINT_OTHER,
+  DB_CONSTRAINT_NOT_NULL,
+  DB_CONSTRAINT_UNIQUE,
+  DB_CONSTRAINT_FOREIGN_KEY,
+  DB_CONSTRAINT_CHECK,
+  DB_CONSTRAINT_EXCLUSION,
+} DbConstraintKind;
+
+/**
+ * DbPreparedStatements:
+ * @DB_PREPARED_STATEMENTS_AUTO: statements are prepared when they are run again
+ * @DB_PREPARED_STATEMENTS_NEVER: no statement is prepared by name, as behind PgBouncer in
+ *   transaction mode
+ *
+ * Whether sessions keep statements prepared.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  DB_PREPARED_STATEMENTS_AUTO,
+  DB_PREPARED_STATEMENTS_NEVER,
+} DbPreparedStatements;
 
 /**
  * DbDropReason:
@@ -127,6 +173,23 @@ typedef enum
  * Since: 1.0
  */
 typedef gboolean (*DbHookFunc) (DbPool *pool, GObject *subject, gpointer user_data, GError **error);
+
+/**
+ * DbTransactFunc:
+ * @connection: a connection in a transaction
+ * @user_data: data for the function
+ * @error: return location for an error
+ *
+ * What is to be done in a transaction, see [method@Db.Pool.transact].
+ *
+ * It may be called several times, each time in a new transaction, and has to do everything anew then.
+ * It neither commits nor rolls back.
+ *
+ * Returns: %TRUE to commit, %FALSE with @error set to roll back
+ *
+ * Since: 1.0
+ */
+typedef gboolean (*DbTransactFunc) (DbConnection *connection, gpointer user_data, GError **error);
 
 /**
  * DbIsolation:
@@ -262,6 +325,7 @@ typedef enum /*< flags >*/
  * @DB_VALUE_TYPE_TIMESTAMP_TZ: a point in time, as ISO 8601 text with its offset
  * @DB_VALUE_TYPE_UUID: a UUID, as text
  * @DB_VALUE_TYPE_JSON: a JSON document, as text
+ * @DB_VALUE_TYPE_ARRAY: an array of one of these, carried as the database writes it
  * @DB_VALUE_TYPE_MIXED: only of columns: the cells differ in type (SQLite)
  *
  * The type of a cell, a parameter or a column.
@@ -283,6 +347,7 @@ typedef enum
   DB_VALUE_TYPE_TIMESTAMP_TZ,
   DB_VALUE_TYPE_UUID,
   DB_VALUE_TYPE_JSON,
+  DB_VALUE_TYPE_ARRAY,
   DB_VALUE_TYPE_MIXED,
 } DbValueType;
 
@@ -293,6 +358,10 @@ GType db_acquire_flags_get_type (void) G_GNUC_CONST;
 #define DB_TYPE_CONNECTION_STATE (db_connection_state_get_type ())
 DB_AVAILABLE_IN_1_0
 GType db_connection_state_get_type (void) G_GNUC_CONST;
+
+#define DB_TYPE_CONSTRAINT_KIND (db_constraint_kind_get_type ())
+DB_AVAILABLE_IN_1_0
+GType db_constraint_kind_get_type (void) G_GNUC_CONST;
 
 #define DB_TYPE_DROP_REASON (db_drop_reason_get_type ())
 DB_AVAILABLE_IN_1_0
@@ -309,6 +378,10 @@ GType db_idle_order_get_type (void) G_GNUC_CONST;
 #define DB_TYPE_ISOLATION (db_isolation_get_type ())
 DB_AVAILABLE_IN_1_0
 GType db_isolation_get_type (void) G_GNUC_CONST;
+
+#define DB_TYPE_PREPARED_STATEMENTS (db_prepared_statements_get_type ())
+DB_AVAILABLE_IN_1_0
+GType db_prepared_statements_get_type (void) G_GNUC_CONST;
 
 #define DB_TYPE_RESET_LEVEL (db_reset_level_get_type ())
 DB_AVAILABLE_IN_1_0

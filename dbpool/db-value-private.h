@@ -2,8 +2,8 @@
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
 /* One SQL value as parameters carry it: a type and a payload that is borrowed from its DbParams.
- * TEXT, DECIMAL, DATE … JSON use @text (zero-terminated, @size without the zero); BYTES uses @text
- * and @size; BOOLEAN and INT64 use @integer. */
+ * TEXT, DECIMAL, DATE … JSON, ARRAY use @text (zero-terminated, @size without the zero); BYTES uses
+ * @text and @size; BOOLEAN and INT64 use @integer. */
 
 #pragma once
 
@@ -23,3 +23,15 @@ typedef struct
     };
   };
 } DbValue;
+
+/* The types that are carried as text, ARRAY among them. */
+gboolean db_value_type_is_text (DbValueType type);
+
+#define DB_VALUE_DOUBLE_SIZE G_ASCII_DTOSTR_BUF_SIZE
+
+/* The shortest decimal of 15 to 17 digits that reads back as the same number; the words for the
+ * rest are PostgreSQL's: NaN, Infinity, -Infinity. */
+void db_value_format_double (double value, char buffer[DB_VALUE_DOUBLE_SIZE]);
+
+/* Appends bytes as PostgreSQL writes them: \x and hexadecimal digits. */
+void db_value_append_hex (GString *text, gconstpointer data, gsize size);

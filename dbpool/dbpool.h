@@ -3,10 +3,14 @@
 
 #pragma once
 
+#include "db-batch.h"
 #include "db-connection-info.h"
 #include "db-connection-manager.h"
 #include "db-connection.h"
+#include "db-cursor.h"
 #include "db-database-config.h"
+#include "db-description.h"
+#include "db-error-info.h"
 #include "db-error.h"
 #include "db-features.h"
 #include "db-params.h"

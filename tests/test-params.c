@@ -20,8 +20,8 @@ assert_text (const DbValue *value, DbValueType type, const char *text)
 static void
 test_empty (void)
 {
-  g_autoptr(DbParams) params = db_params_new ();
-  g_autoptr(DbParams) copy = db_params_copy (params);
+  g_autoptr (DbParams) params = db_params_new ();
+  g_autoptr (DbParams) copy = db_params_copy (params);
   guint n = 99;
 
   g_assert_cmpuint (db_params_get_n_rows (params), ==, 0);
@@ -35,9 +35,9 @@ test_empty (void)
 static void
 test_types (void)
 {
-  g_autoptr(DbParams) params = db_params_new ();
-  g_autoptr(GBytes) bytes = g_bytes_new_static ("a\0b", 3);
-  g_autoptr(GBytes) none = g_bytes_new_static (NULL, 0);
+  g_autoptr (DbParams) params = db_params_new ();
+  g_autoptr (GBytes) bytes = g_bytes_new_static ("a\0b", 3);
+  g_autoptr (GBytes) none = g_bytes_new_static (NULL, 0);
   const DbValue *values;
   guint n;
 
@@ -80,8 +80,8 @@ test_types (void)
 static void
 test_rows (void)
 {
-  g_autoptr(DbParams) params = db_params_new ();
-  g_autoptr(DbParams) copy = NULL;
+  g_autoptr (DbParams) params = db_params_new ();
+  g_autoptr (DbParams) copy = NULL;
   const DbValue *values;
   guint n;
 
@@ -115,10 +115,10 @@ test_rows (void)
 static void
 test_large (void)
 {
-  g_autoptr(DbParams) params = db_params_new ();
-  g_autoptr(DbParams) copy = NULL;
+  g_autoptr (DbParams) params = db_params_new ();
+  g_autoptr (DbParams) copy = NULL;
   g_autofree char *text = g_strnfill (20000, 'x');
-  g_autoptr(GBytes) large = g_bytes_new (text, 20000);
+  g_autoptr (GBytes) large = g_bytes_new (text, 20000);
   const DbValue *values;
   guint n;
 
@@ -150,9 +150,9 @@ test_large (void)
 static void
 test_variant (void)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(DbParams) params = NULL;
-  g_autoptr(GVariant) kept = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DbParams) params = NULL;
+  g_autoptr (GVariant) kept = NULL;
   const DbValue *values;
   guint n;
 
@@ -205,7 +205,12 @@ test_variant_refused (void)
     {"'alone'", "(s)"},
     {"['a', 'b']", "must be a tuple"},
     {"(1, handle 3)", "parameter 2 has the GVariant type \"h\""},
-    {"('a', 'b', ['c'])", "parameter 3 has the GVariant type \"as\""},
+    {"('a', 'b', [('c',)])", "parameter 3 has the GVariant type \"a(s)\""},
+    {"(@aa{sv} [],)", "parameter 1 has the GVariant type \"aa{sv}\""},
+    {"(@ah [],)", "parameter 1 has the GVariant type \"ah\""},
+    {"(@m(s) nothing,)", "parameter 1 has the GVariant type \"m(s)\""},
+    {"([<1>, <('b',)>],)", "parameter 1 has the GVariant type \"(s)\""},
+    {"([uint64 9223372036854775808],)", "parameter 1 is 9223372036854775808"},
     {"((1, 2), 3)", "parameter 1 has the GVariant type \"(ii)\""},
     {"(<{'a': 1}>,)", "parameter 1 has the GVariant type \"a{si}\""},
     {"(true, uint64 9223372036854775808)", "parameter 2 is 9223372036854775808"},
@@ -214,7 +219,7 @@ test_variant_refused (void)
 
   for (gsize i = 0; i < G_N_ELEMENTS (refused); i++)
     {
-      g_autoptr(GError) error = NULL;
+      g_autoptr (GError) error = NULL;
 
       g_assert_null (db_params_new_from_variant (g_variant_new_parsed (refused[i].value), &error));
       g_assert_error (error, DB_ERROR, DB_ERROR_TYPE);
@@ -223,14 +228,171 @@ test_variant_refused (void)
 }
 
 static void
+test_arrays (void)
+{
+  g_autoptr (DbParams) params = db_params_new ();
+  g_autoptr (DbParams) copy = NULL;
+  g_autoptr (GBytes) bytes = g_bytes_new_static ("\0\xff", 2);
+  g_autofree char *text = g_strnfill (5000, '"');
+  g_autoptr (GBytes) large = g_bytes_new (text, 5000);
+  const DbValue *values;
+  guint n;
+
+  db_params_add_int64 (params, 1);
+  db_params_open_array (params);
+  db_params_add_null (params);
+  db_params_add_boolean (params, TRUE);
+  db_params_add_int64 (params, -7);
+  db_params_add_double (params, 0.1);
+  db_params_add_text (params, "a \"b\"");
+  db_params_add_text (params, NULL);
+  db_params_add_bytes (params, bytes);
+  db_params_add_uuid (params, "u");
+  db_params_close_array (params);
+  db_params_open_array (params);
+  db_params_open_array (params);
+  db_params_close_array (params);
+  db_params_open_array (params);
+  db_params_add_decimal (params, "1.5");
+  db_params_close_array (params);
+  db_params_close_array (params);
+  db_params_next_row (params);
+  db_params_open_array (params);
+  db_params_add_text (params, text);
+  db_params_add_bytes (params, large);
+  db_params_close_array (params);
+  copy = db_params_copy (params);
+  g_clear_pointer (&params, db_params_free);
+
+  g_assert_cmpuint (db_params_get_n_rows (copy), ==, 2);
+  values = db_params_get_values (copy, 0, &n);
+  g_assert_cmpuint (n, ==, 3);
+  g_assert_cmpint (values[0].integer, ==, 1);
+  assert_text (&values[1], DB_VALUE_TYPE_ARRAY,
+               "{NULL,t,-7,0.1,\"a \\\"b\\\"\",NULL,\"\\\\x00ff\",\"u\"}");
+  assert_text (&values[2], DB_VALUE_TYPE_ARRAY, "{{},{\"1.5\"}}");
+  values = db_params_get_values (copy, 1, &n);
+  g_assert_cmpuint (n, ==, 1);
+  g_assert_cmpuint (values[0].size, ==, 10000 + 10000 + 10);
+}
+
+/* An array that is not closed is no value, and harms nobody. */
+static void
+test_open_array (void)
+{
+  g_autoptr (DbParams) params = db_params_new ();
+  g_autoptr (DbParams) copy = NULL;
+  const DbValue *values;
+  guint n;
+
+  g_test_expect_message ("dbpool", G_LOG_LEVEL_CRITICAL, "*n_open > 0*");
+  db_params_close_array (params);
+  g_test_assert_expected_messages ();
+  db_params_add_int64 (params, 1);
+  db_params_open_array (params);
+  db_params_add_int64 (params, 2);
+  g_test_expect_message ("dbpool", G_LOG_LEVEL_CRITICAL, "*n_open == 0*");
+  db_params_next_row (params);
+  g_test_assert_expected_messages ();
+  g_test_expect_message ("dbpool", G_LOG_LEVEL_CRITICAL, "*n_open == 0*");
+  db_params_add_typed_text (params, DB_VALUE_TYPE_ARRAY, "{1}");
+  g_test_assert_expected_messages ();
+  g_assert_cmpuint (db_params_get_n_values (params, 0), ==, 1);
+
+  copy = db_params_copy (params);
+  db_params_add_int64 (copy, 5);
+  values = db_params_get_values (copy, 0, &n);
+  g_assert_cmpuint (n, ==, 2);
+  g_assert_cmpint (values[1].type, ==, DB_VALUE_TYPE_INT64);
+
+  db_params_close_array (params);
+  values = db_params_get_values (params, 0, &n);
+  g_assert_cmpuint (n, ==, 2);
+  assert_text (&values[1], DB_VALUE_TYPE_ARRAY, "{2}");
+}
+
+static void
+test_datetime (void)
+{
+  static const struct
+  {
+    const char *zone;
+    double seconds;
+    const char *text;
+  } cases[] = {
+    {"Z", 5.0, "2024-02-29 23:59:05+00:00"},
+    {"+02:00", 5.000001, "2024-02-29 23:59:05.000001+02:00"},
+    {"-03:30", 59.999999, "2024-02-29 23:59:59.999999-03:30"},
+    {"+00:19:32", 0.0, "2024-02-29 23:59:00+00:19:32"},
+    {"-00:00:01", 0.0, "2024-02-29 23:59:00-00:00:01"},
+  };
+  g_autoptr (DbParams) params = db_params_new ();
+  g_autoptr (GDateTime) first = g_date_time_new_utc (1, 1, 1, 0, 0, 0);
+  g_autoptr (GDateTime) last = g_date_time_new_utc (9999, 12, 31, 23, 59, 59);
+  const DbValue *values;
+  guint n;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GTimeZone) zone = g_time_zone_new_identifier (cases[i].zone);
+      g_autoptr (GDateTime) time = g_date_time_new (zone, 2024, 2, 29, 23, 59, cases[i].seconds);
+
+      db_params_add_datetime (params, time);
+    }
+  db_params_add_datetime (params, first);
+  db_params_add_datetime (params, last);
+  db_params_add_datetime (params, NULL);
+  values = db_params_get_values (params, 0, &n);
+  g_assert_cmpuint (n, ==, G_N_ELEMENTS (cases) + 3);
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    assert_text (&values[i], DB_VALUE_TYPE_TIMESTAMP_TZ, cases[i].text);
+  values += G_N_ELEMENTS (cases);
+  assert_text (&values[0], DB_VALUE_TYPE_TIMESTAMP_TZ, "0001-01-01 00:00:00+00:00");
+  assert_text (&values[1], DB_VALUE_TYPE_TIMESTAMP_TZ, "9999-12-31 23:59:59+00:00");
+  g_assert_cmpint (values[2].type, ==, DB_VALUE_TYPE_NULL);
+}
+
+static void
+test_variant_arrays (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DbParams) params = NULL;
+  const DbValue *values;
+  guint n;
+
+  params = db_params_new_from_variant (
+    g_variant_new_parsed ("([int64 1, -2], [@mx 1, nothing], [0.1], [true], ['a\"', ''], @as [], "
+                          "[[1, 2], [3, 4]], [b'x', b''], [@may b'y', nothing], [<1>, <'a'>], "
+                          "@mas ['in'], @mas nothing, @ay [1], @aau [[], []])"),
+    &error);
+  g_assert_no_error (error);
+  values = db_params_get_values (params, 0, &n);
+  g_assert_cmpuint (n, ==, 14);
+  assert_text (&values[0], DB_VALUE_TYPE_ARRAY, "{1,-2}");
+  assert_text (&values[1], DB_VALUE_TYPE_ARRAY, "{1,NULL}");
+  assert_text (&values[2], DB_VALUE_TYPE_ARRAY, "{0.1}");
+  assert_text (&values[3], DB_VALUE_TYPE_ARRAY, "{t}");
+  assert_text (&values[4], DB_VALUE_TYPE_ARRAY, "{\"a\\\"\",\"\"}");
+  assert_text (&values[5], DB_VALUE_TYPE_ARRAY, "{}");
+  assert_text (&values[6], DB_VALUE_TYPE_ARRAY, "{{1,2},{3,4}}");
+  assert_text (&values[7], DB_VALUE_TYPE_ARRAY, "{\"\\\\x7800\",\"\\\\x00\"}");
+  assert_text (&values[8], DB_VALUE_TYPE_ARRAY, "{\"\\\\x7900\",NULL}");
+  assert_text (&values[9], DB_VALUE_TYPE_ARRAY, "{1,\"a\"}");
+  assert_text (&values[10], DB_VALUE_TYPE_ARRAY, "{\"in\"}");
+  g_assert_cmpint (values[11].type, ==, DB_VALUE_TYPE_NULL);
+  g_assert_cmpint (values[12].type, ==, DB_VALUE_TYPE_BYTES);
+  assert_text (&values[13], DB_VALUE_TYPE_ARRAY, "{{},{}}");
+}
+
+static void
 test_invalid_utf8 (void)
 {
-  g_autoptr(DbParams) params = db_params_new ();
+  g_autoptr (DbParams) params = db_params_new ();
 
   g_test_expect_message ("dbpool", G_LOG_LEVEL_CRITICAL, "*g_utf8_validate_len*");
   db_params_add_text (params, "\xff\xfe");
   g_test_assert_expected_messages ();
-  g_test_expect_message ("dbpool", G_LOG_LEVEL_CRITICAL, "*type_is_text*");
+  g_test_expect_message ("dbpool", G_LOG_LEVEL_CRITICAL, "*db_value_type_is_text*");
   db_params_add_typed_text (params, DB_VALUE_TYPE_INT64, "1");
   g_test_assert_expected_messages ();
   g_assert_cmpuint (db_params_get_n_rows (params), ==, 0);
@@ -239,7 +401,7 @@ test_invalid_utf8 (void)
 static void
 test_boxed (void)
 {
-  g_auto(GValue) value = G_VALUE_INIT;
+  g_auto (GValue) value = G_VALUE_INIT;
   DbParams *params = db_params_new ();
 
   db_params_add_text (params, "boxed");
@@ -263,6 +425,10 @@ main (int argc, char *argv[])
   g_test_add_func ("/params/variant-refused", test_variant_refused);
   g_test_add_func ("/params/invalid-utf8", test_invalid_utf8);
   g_test_add_func ("/params/boxed", test_boxed);
+  g_test_add_func ("/params/arrays", test_arrays);
+  g_test_add_func ("/params/open-array", test_open_array);
+  g_test_add_func ("/params/datetime", test_datetime);
+  g_test_add_func ("/params/variant-arrays", test_variant_arrays);
 
   return g_test_run ();
 }

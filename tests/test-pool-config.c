@@ -25,6 +25,7 @@ test_defaults (void)
   g_autoptr (DbPoolConfig) config = db_pool_config_new ();
   DbPoolSettings settings = settings_of (config);
   g_autofree char *name = NULL;
+  g_autofree char *init_sql = NULL;
 
   g_assert_cmpuint (settings.min_connections, ==, 0);
   g_assert_cmpuint (settings.max_connections, ==, 10);
@@ -42,8 +43,12 @@ test_defaults (void)
   g_assert_cmpint (settings.check_timeout, ==, 5 * G_TIME_SPAN_SECOND);
   g_assert_cmpint (settings.leak_threshold, ==, 0);
   g_assert_false (settings.fail_on_deadlock);
-  g_object_get (config, "name", &name, NULL);
+  g_assert_cmpint (settings.prepared_statements, ==, DB_PREPARED_STATEMENTS_AUTO);
+  g_assert_cmpuint (settings.statement_cache_size, ==, 100);
+  g_assert_cmpint (settings.statement_timeout, ==, 0);
+  g_object_get (config, "name", &name, "init-sql", &init_sql, NULL);
   g_assert_null (name);
+  g_assert_null (init_sql);
   g_assert_true (db_pool_config_validate (config, NULL));
 }
 
@@ -56,7 +61,7 @@ test_pspec_defaults (void)
   guint n;
 
   pspecs = g_object_class_list_properties (G_OBJECT_GET_CLASS (config), &n);
-  g_assert_cmpuint (n, ==, 17);
+  g_assert_cmpuint (n, ==, 21);
   for (guint i = 0; i < n; i++)
     {
       g_auto (GValue) value = G_VALUE_INIT;
@@ -113,6 +118,11 @@ test_notify (void)
   g_assert_cmpint (notified, ==, 2);
   g_object_set (config, "idle-order", DB_IDLE_ORDER_FIFO, NULL);
   g_assert_cmpint (notified, ==, 3);
+  /* one text is not the other */
+  g_object_set (config, "init-sql", "a", "name", "a", NULL);
+  g_assert_cmpint (notified, ==, 4);
+  g_object_set (config, "prepared-statements", DB_PREPARED_STATEMENTS_NEVER, NULL);
+  g_assert_cmpint (notified, ==, 5);
 }
 
 /* GLib's own complaint about a value out of range: a warning, in newer versions a critical. */
@@ -138,11 +148,21 @@ test_out_of_range (void)
     const char *name;
     gint64 value;
   } bad[] = {
-    {"max-connections", 0},       {"max-connections", G_MAXUINT}, {"min-connections", G_MAXUINT},
-    {"connection-timeout", 0},    {"connection-timeout", -1},     {"idle-timeout", -1},
-    {"max-lifetime", G_MININT64}, {"lifetime-jitter", 51},        {"validate-after-idle", -2},
-    {"hand-off-after", -1},       {"keepalive", -1},              {"check-timeout", -1},
+    {"max-connections", 0},
+    {"max-connections", G_MAXUINT},
+    {"min-connections", G_MAXUINT},
+    {"connection-timeout", 0},
+    {"connection-timeout", -1},
+    {"idle-timeout", -1},
+    {"max-lifetime", G_MININT64},
+    {"lifetime-jitter", 51},
+    {"validate-after-idle", -2},
+    {"hand-off-after", -1},
+    {"keepalive", -1},
+    {"check-timeout", -1},
     {"leak-threshold", -1},
+    {"statement-timeout", -1},
+    {"statement-cache-size", 10001},
   };
   g_autoptr (DbPoolConfig) config = db_pool_config_new ();
   const DbPoolSettings before = settings_of (config);
@@ -178,6 +198,8 @@ test_out_of_range (void)
   g_assert_cmpuint (after.lifetime_jitter, ==, before.lifetime_jitter);
   g_assert_cmpint (after.validate_after_idle, ==, before.validate_after_idle);
   g_assert_cmpint (after.hand_off_after, ==, before.hand_off_after);
+  g_assert_cmpuint (after.statement_cache_size, ==, before.statement_cache_size);
+  g_assert_cmpint (after.statement_timeout, ==, before.statement_timeout);
 }
 
 /* A default moves only what nobody has set, and the copy remembers what was set. */
@@ -195,6 +217,7 @@ test_set_default (void)
   /* a wish for what is already the value is a wish all the same */
   g_object_set (config, "max-connections", 1u, NULL);
   g_object_set (config, "name", "kept", NULL);
+  g_object_set (config, "init-sql", "SELECT 1", NULL);
   copy = db_pool_config_copy (config);
   db_pool_config_set_default (copy, "max-connections", 7u);
   db_pool_config_set_default (copy, "name", "lost");
@@ -206,9 +229,11 @@ test_set_default (void)
   g_assert_cmpint (settings_of (config).idle_timeout, ==, 10 * G_TIME_SPAN_MINUTE);
   {
     g_autofree char *name = NULL;
+    g_autofree char *init_sql = NULL;
 
-    g_object_get (copy, "name", &name, NULL);
+    g_object_get (copy, "name", &name, "init-sql", &init_sql, NULL);
     g_assert_cmpstr (name, ==, "kept");
+    g_assert_cmpstr (init_sql, ==, "SELECT 1");
   }
 }
 
@@ -274,6 +299,7 @@ test_uri_query (void)
   g_autoptr (DbPoolConfig) config = NULL;
   g_autoptr (GError) error = NULL;
   g_autofree char *name = NULL;
+  g_autofree char *init_sql = NULL;
   DbPoolSettings settings;
 
   config = db_pool_config_new_from_uri_query (
@@ -281,7 +307,9 @@ test_uri_query (void)
     "&pool_idle_timeout=5min&pool_max_lifetime=0&pool_lifetime_jitter=50&pool_max_uses=1000"
     "&pool_validate_after_idle=never&pool_hand_off_after=0&pool_idle_order=fifo"
     "&pool_reset_level=clean&pool_max_waiters=9&pool_keepalive=1min&pool_check_timeout=2s"
-    "&pool_leak_threshold=90s&pool_fail_on_deadlock=true&pool_name=K%C3%A4se%20%26%20Brot",
+    "&pool_leak_threshold=90s&pool_fail_on_deadlock=true&pool_name=K%C3%A4se%20%26%20Brot"
+    "&pool_prepared_statements=never&pool_statement_cache_size=0&pool_statement_timeout=3s"
+    "&pool_init_sql=SET%20a%20%3D%201;%20SELECT%202",
     &error);
   g_assert_no_error (error);
   settings = settings_of (config);
@@ -301,8 +329,12 @@ test_uri_query (void)
   g_assert_cmpint (settings.check_timeout, ==, 2 * G_TIME_SPAN_SECOND);
   g_assert_cmpint (settings.leak_threshold, ==, 90 * G_TIME_SPAN_SECOND);
   g_assert_true (settings.fail_on_deadlock);
-  g_object_get (config, "name", &name, NULL);
+  g_assert_cmpint (settings.prepared_statements, ==, DB_PREPARED_STATEMENTS_NEVER);
+  g_assert_cmpuint (settings.statement_cache_size, ==, 0);
+  g_assert_cmpint (settings.statement_timeout, ==, 3 * G_TIME_SPAN_SECOND);
+  g_object_get (config, "name", &name, "init-sql", &init_sql, NULL);
   g_assert_cmpstr (name, ==, "Käse & Brot");
+  g_assert_cmpstr (init_sql, ==, "SET a = 1; SELECT 2");
 }
 
 static void
@@ -363,6 +395,9 @@ test_uri_query_refused (void)
     {"pool_reset_level=DIRTY", "pool_reset_level", "dirty"},
     {"pool_fail_on_deadlock=yes", "pool_fail_on_deadlock", "true"},
     {"pool_leak_threshold=60", "pool_leak_threshold", "60s"},
+    {"pool_prepared_statements=true", "pool_prepared_statements", "never"},
+    {"pool_statement_cache_size=10001", "pool_statement_cache_size", "10000"},
+    {"pool_statement_timeout=5", "pool_statement_timeout", "5s"},
     {"pool_name=%zz", "pool_name", "escapes"},
     {"pool_name=%ff", "pool_name", "UTF-8"},
     {"pool_max_conections=4", "pool_max_conections", "pool_max_connections"},
@@ -372,13 +407,15 @@ test_uri_query_refused (void)
     {"max_connections=4", "max_connections", "pool_"},
     {"=4", "pool_", "pool_"},
     {"password=hunter2", "password", "pool_"},
+    {"\xff\xfe=1", "pool_", "pool_"},
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
     {
+      g_autofree char *shown = g_strescape (cases[i].query, NULL);
       g_autoptr (GError) error = NULL;
 
-      g_test_message ("%s", cases[i].query);
+      g_test_message ("%s", shown);
       g_assert_null (db_pool_config_new_from_uri_query (cases[i].query, &error));
       g_assert_error (error, DB_ERROR, DB_ERROR_CONFIGURATION);
       g_assert_nonnull (strstr (error->message, cases[i].expected));

@@ -12,8 +12,8 @@
 static void
 test_nothing (void)
 {
-  g_autoptr(DbResult) result = db_result_builder_finish (db_result_builder_new (0), 7, 42);
-  g_autoptr(DbResult) made = g_object_new (DB_TYPE_RESULT, NULL);
+  g_autoptr (DbResult) result = db_result_builder_finish (db_result_builder_new (0), 7, 42);
+  g_autoptr (DbResult) made = g_object_new (DB_TYPE_RESULT, NULL);
 
   g_assert_cmpuint (db_result_get_n_rows (result), ==, 0);
   g_assert_cmpuint (db_result_get_n_columns (result), ==, 0);
@@ -29,7 +29,7 @@ static void
 test_no_rows (void)
 {
   DbResultBuilder *builder = db_result_builder_new (2);
-  g_autoptr(DbResult) result = NULL;
+  g_autoptr (DbResult) result = NULL;
   g_autofree gint64 *integers = NULL;
   g_autofree double *doubles = NULL;
   g_autofree const char **texts = NULL;
@@ -80,7 +80,7 @@ make_kinds (void)
 static void
 test_types (void)
 {
-  g_autoptr(DbResult) result = make_kinds ();
+  g_autoptr (DbResult) result = make_kinds ();
   g_autofree const char **names = db_result_get_column_names (result);
   const DbValueType types[] = {DB_VALUE_TYPE_NULL,    DB_VALUE_TYPE_BOOLEAN,  DB_VALUE_TYPE_INT64,
                                DB_VALUE_TYPE_DOUBLE,  DB_VALUE_TYPE_TEXT,     DB_VALUE_TYPE_BYTES,
@@ -102,9 +102,9 @@ test_types (void)
 static void
 test_conversions (void)
 {
-  g_autoptr(DbResult) result = make_kinds ();
-  g_autoptr(GBytes) bytes = NULL;
-  g_autoptr(GBytes) digits = NULL;
+  g_autoptr (DbResult) result = make_kinds ();
+  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GBytes) digits = NULL;
   gsize size;
 
   g_assert_null (db_result_get_text (result, 0, 0));
@@ -149,6 +149,128 @@ test_conversions (void)
 }
 
 static void
+assert_variant (DbResult *result, guint row, guint column, const char *text)
+{
+  g_autoptr (GVariant) value = db_result_dup_variant (result, row, column);
+  g_autoptr (GVariant) expected = g_variant_ref_sink (g_variant_new_parsed (text));
+
+  g_assert_nonnull (value);
+  g_assert_false (g_variant_is_floating (value));
+  g_assert_cmpvariant (value, expected);
+}
+
+static void
+test_variants (void)
+{
+  g_autoptr (DbResult) result = make_kinds ();
+  g_autoptr (DbRow) row = g_list_model_get_item (G_LIST_MODEL (result), 0);
+  g_autoptr (GVariant) value = db_row_dup_variant (row, 4);
+
+  g_assert_null (db_result_dup_variant (result, 0, 0));
+  assert_variant (result, 0, 1, "true");
+  assert_variant (result, 0, 2, "int64 9223372036854775807");
+  assert_variant (result, 0, 3, "0.1");
+  assert_variant (result, 0, 4, "'grüße'");
+  assert_variant (result, 0, 5, "[byte 0x00, 0xff]");
+  assert_variant (result, 0, 6, "'9007199254740993.50'");
+  assert_variant (result, 0, 7, "'2026-01-02 03:04:05'");
+  g_assert_cmpstr (g_variant_get_string (value, NULL), ==, "grüße");
+}
+
+static DbResult *
+make_arrays (void)
+{
+  DbResultBuilder *builder = db_result_builder_new (2);
+
+  db_result_builder_set_column (builder, 0, "a", DB_VALUE_TYPE_ARRAY);
+  db_result_builder_set_element_type (builder, 0, DB_VALUE_TYPE_INT64);
+  db_result_builder_set_column (builder, 1, "i", DB_VALUE_TYPE_INT64);
+  db_result_builder_add_text (builder, DB_VALUE_TYPE_ARRAY, "{{1,NULL}}", 10);
+  db_result_builder_add_int64 (builder, 1);
+  db_result_builder_add_text (builder, DB_VALUE_TYPE_ARRAY, "{1,x}", 5);
+  db_result_builder_add_null (builder);
+  db_result_builder_add_null (builder);
+  db_result_builder_add_int64 (builder, 3);
+  return db_result_builder_finish (builder, -1, -1);
+}
+
+static void
+test_arrays (void)
+{
+  g_autoptr (DbResult) whole = make_arrays ();
+  g_autoptr (DbResult) part = db_result_slice (whole, 0, 2);
+  DbResult *results[] = {whole, part};
+
+  for (guint i = 0; i < 2; i++)
+    {
+      DbResult *result = results[i];
+
+      g_assert_cmpint (db_result_get_column_type (result, 0), ==, DB_VALUE_TYPE_ARRAY);
+      g_assert_cmpint (db_result_get_column_element_type (result, 0), ==, DB_VALUE_TYPE_INT64);
+      g_assert_cmpint (db_result_get_column_element_type (result, 1), ==, DB_VALUE_TYPE_NULL);
+      assert_variant (result, 0, 0, "[[@mx 1, nothing]]");
+      assert_variant (result, 1, 0, "'{1,x}'");
+      g_assert_cmpstr (db_result_get_text (result, 0, 0), ==, "{{1,NULL}}");
+    }
+  g_assert_null (db_result_dup_variant (whole, 2, 0));
+}
+
+static void
+test_column_data (void)
+{
+  g_autoptr (DbResult) result = make_arrays ();
+  g_autoptr (DbResult) kinds = make_kinds ();
+  g_autoptr (GBytes) integers = db_result_get_column_data (result, 1);
+  g_autoptr (GBytes) doubles = db_result_get_column_data (kinds, 3);
+  g_autoptr (GBytes) booleans = db_result_get_column_data (kinds, 1);
+  const gint64 expected[] = {1, 0, 3};
+  const double real = 0.1;
+  const gint64 yes = 1;
+
+  g_assert_null (db_result_get_column_data (result, 0));
+  g_assert_null (db_result_get_column_data (kinds, 0));
+  g_assert_null (db_result_get_column_data (kinds, 4));
+  g_clear_object (&result);
+  g_clear_object (&kinds);
+  g_assert_cmpmem (g_bytes_get_data (integers, NULL), g_bytes_get_size (integers), expected,
+                   sizeof expected);
+  g_assert_cmpmem (g_bytes_get_data (doubles, NULL), g_bytes_get_size (doubles), &real,
+                   sizeof real);
+  g_assert_cmpmem (g_bytes_get_data (booleans, NULL), g_bytes_get_size (booleans), &yes,
+                   sizeof yes);
+}
+
+/* Results share what is said of their columns, and keep it. */
+static void
+test_shared (void)
+{
+  DbResultShape *shape = db_result_shape_new (2);
+  DbResultBuilder *builder;
+  g_autoptr (DbResult) first = NULL;
+  g_autoptr (DbResult) second = NULL;
+
+  db_result_shape_set_column (shape, 0, "bad\xff", DB_VALUE_TYPE_ARRAY, DB_VALUE_TYPE_TEXT);
+  db_result_shape_set_column (shape, 1, NULL, DB_VALUE_TYPE_NULL, DB_VALUE_TYPE_NULL);
+  db_result_shape_set_column (shape, 1, "b", DB_VALUE_TYPE_DATE, DB_VALUE_TYPE_NULL);
+  g_assert_cmpuint (db_result_shape_get_n_columns (shape), ==, 2);
+  first = db_result_builder_finish (db_result_builder_new_shared (shape), -1, -1);
+  builder = db_result_builder_new_shared (shape);
+  for (guint cell = 0; cell < 200; cell++)
+    db_result_builder_add_text (builder, DB_VALUE_TYPE_TEXT, "cell", 4);
+  second = db_result_builder_finish (builder, -1, -1);
+  db_result_shape_unref (shape);
+
+  g_assert_cmpint (db_result_get_column_type (first, 1), ==, DB_VALUE_TYPE_DATE);
+  g_assert_cmpint (db_result_get_column_element_type (first, 0), ==, DB_VALUE_TYPE_TEXT);
+  g_assert_true (g_utf8_validate (db_result_get_column_name (first, 0), -1, NULL));
+  g_assert_true (db_result_get_column_name (first, 1) == db_result_get_column_name (second, 1));
+  g_clear_object (&first);
+  g_assert_cmpstr (db_result_get_column_name (second, 1), ==, "b");
+  g_assert_cmpuint (db_result_get_n_rows (second), ==, 100);
+  g_assert_cmpstr (db_result_get_text (second, 99, 1), ==, "cell");
+}
+
+static void
 test_text_to_number (void)
 {
   static const struct
@@ -166,7 +288,7 @@ test_text_to_number (void)
     {"1.2.3", 0, 0.0, FALSE},
   };
   DbResultBuilder *builder = db_result_builder_new (1);
-  g_autoptr(DbResult) result = NULL;
+  g_autoptr (DbResult) result = NULL;
 
   db_result_builder_set_column (builder, 0, "t", DB_VALUE_TYPE_TEXT);
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
@@ -203,7 +325,7 @@ test_double_text (void)
     {NAN, "NaN", 0},
   };
   DbResultBuilder *builder = db_result_builder_new (1);
-  g_autoptr(DbResult) result = NULL;
+  g_autoptr (DbResult) result = NULL;
 
   db_result_builder_set_column (builder, 0, "d", DB_VALUE_TYPE_DOUBLE);
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
@@ -227,9 +349,9 @@ static void
 test_invalid_text (void)
 {
   DbResultBuilder *builder = db_result_builder_new (2);
-  g_autoptr(DbResult) result = NULL;
+  g_autoptr (DbResult) result = NULL;
   const char *const good = "plain ASCII that is longer than a word";
-  g_autoptr(GBytes) bytes = NULL;
+  g_autoptr (GBytes) bytes = NULL;
 
   db_result_builder_set_column (builder, 0, "bad\xff", DB_VALUE_TYPE_TEXT);
   db_result_builder_set_column (builder, 1, "mixed", DB_VALUE_TYPE_TEXT);
@@ -260,7 +382,7 @@ test_mixed (void)
 {
   const guint n_rows = 1000;
   DbResultBuilder *builder = db_result_builder_new (1);
-  g_autoptr(DbResult) result = NULL;
+  g_autoptr (DbResult) result = NULL;
   g_autofree gint64 *integers = NULL;
   g_autofree const char **texts = NULL;
   g_autofree guint *nulls = NULL;
@@ -313,7 +435,7 @@ static void
 test_nulls (void)
 {
   DbResultBuilder *builder = db_result_builder_new (2);
-  g_autoptr(DbResult) result = NULL;
+  g_autoptr (DbResult) result = NULL;
   g_autofree double *doubles = NULL;
   g_autofree guint *nulls = NULL;
   gsize n;
@@ -363,7 +485,7 @@ make_numbers (guint n_rows)
 static void
 test_many_rows (void)
 {
-  g_autoptr(DbResult) result = make_numbers (100000);
+  g_autoptr (DbResult) result = make_numbers (100000);
   g_autofree const char **texts = db_result_get_column_texts (result, 1);
 
   g_assert_cmpuint (db_result_get_n_rows (result), ==, 100000);
@@ -380,7 +502,7 @@ static void
 test_large_cells (void)
 {
   DbResultBuilder *builder = db_result_builder_new (1);
-  g_autoptr(DbResult) result = NULL;
+  g_autoptr (DbResult) result = NULL;
   g_autofree char *text = g_strnfill (300000, 'y');
 
   db_result_builder_set_column (builder, 0, "t", DB_VALUE_TYPE_TEXT);
@@ -397,9 +519,9 @@ test_list_model (void)
   DbResult *result = make_numbers (10);
   GListModel *model = G_LIST_MODEL (result);
   DbRow *row = g_list_model_get_item (model, 5);
-  g_autoptr(DbRow) same = g_list_model_get_item (model, 5);
-  g_autoptr(DbRow) other = g_list_model_get_item (model, 6);
-  g_autoptr(GBytes) bytes = NULL;
+  g_autoptr (DbRow) same = g_list_model_get_item (model, 5);
+  g_autoptr (DbRow) other = g_list_model_get_item (model, 6);
+  g_autoptr (GBytes) bytes = NULL;
 
   g_assert_cmpuint (g_list_model_get_item_type (model), ==, DB_TYPE_ROW);
   g_assert_cmpuint (g_list_model_get_n_items (model), ==, 10);
@@ -426,21 +548,21 @@ test_list_model (void)
 static void
 test_out_of_range (void)
 {
-  g_autoptr(DbResult) result = make_numbers (1);
-  g_autoptr(DbRow) stray = g_object_new (DB_TYPE_ROW, NULL);
+  g_autoptr (DbResult) result = make_numbers (1);
+  g_autoptr (DbRow) stray = g_object_new (DB_TYPE_ROW, NULL);
   gsize n = 99;
 
-  g_test_expect_message ("dbpool", G_LOG_LEVEL_CRITICAL, "*VALID_CELL*");
+  g_test_expect_message ("dbpool", G_LOG_LEVEL_CRITICAL, "*DB_RESULT_HAS_CELL*");
   g_assert_cmpint (db_result_get_int64 (result, 1, 0), ==, 0);
   g_test_assert_expected_messages ();
-  g_test_expect_message ("dbpool", G_LOG_LEVEL_CRITICAL, "*VALID_CELL*");
+  g_test_expect_message ("dbpool", G_LOG_LEVEL_CRITICAL, "*DB_RESULT_HAS_CELL*");
   g_assert_null (db_result_get_text (result, 0, 2));
   g_test_assert_expected_messages ();
-  g_test_expect_message ("dbpool", G_LOG_LEVEL_CRITICAL, "*VALID_COLUMN*");
+  g_test_expect_message ("dbpool", G_LOG_LEVEL_CRITICAL, "*DB_RESULT_HAS_COLUMN*");
   g_assert_null (db_result_get_column_int64s (result, G_MAXUINT, &n));
   g_test_assert_expected_messages ();
   g_assert_cmpuint (n, ==, 0);
-  g_test_expect_message ("dbpool", G_LOG_LEVEL_CRITICAL, "*VALID_CELL*");
+  g_test_expect_message ("dbpool", G_LOG_LEVEL_CRITICAL, "*DB_RESULT_HAS_CELL*");
   g_assert_null (db_row_get_text (stray, 0));
   g_test_assert_expected_messages ();
 }
@@ -466,8 +588,8 @@ read_in_thread (gpointer data)
   for (guint round = 0; round < 200; round++)
     for (guint i = 0; i < N_SHARED; i++)
       {
-        g_autoptr(DbRow) row = g_list_model_get_item (G_LIST_MODEL (result), i);
-        g_autoptr(DbRow) again = g_list_model_get_item (G_LIST_MODEL (result), i);
+        g_autoptr (DbRow) row = g_list_model_get_item (G_LIST_MODEL (result), i);
+        g_autoptr (DbRow) again = g_list_model_get_item (G_LIST_MODEL (result), i);
 
         g_assert_true (row == again);
         g_assert_cmpuint (db_row_get_position (row), ==, i);
@@ -480,7 +602,7 @@ read_in_thread (gpointer data)
 static void
 test_threads (void)
 {
-  g_autoptr(DbResult) result = make_numbers (N_SHARED);
+  g_autoptr (DbResult) result = make_numbers (N_SHARED);
   GThread *threads[4];
 
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
@@ -498,6 +620,10 @@ main (int argc, char *argv[])
   g_test_add_func ("/result/no-rows", test_no_rows);
   g_test_add_func ("/result/types", test_types);
   g_test_add_func ("/result/conversions", test_conversions);
+  g_test_add_func ("/result/variants", test_variants);
+  g_test_add_func ("/result/arrays", test_arrays);
+  g_test_add_func ("/result/column-data", test_column_data);
+  g_test_add_func ("/result/shared", test_shared);
   g_test_add_func ("/result/text-to-number", test_text_to_number);
   g_test_add_func ("/result/double-text", test_double_text);
   g_test_add_func ("/result/invalid-text", test_invalid_text);

@@ -14,23 +14,29 @@
 const {Gio, GLib} = imports.gi;
 
 const PAIRS = {
-    Connection: ['begin', 'execute', 'execute_params', 'execute_script', 'query', 'query_params'],
-    Pool: ['acquire', 'acquire_full', 'close', 'execute', 'query', 'reconfigure', 'warm_up'],
+    Connection: ['begin', 'describe', 'execute', 'execute_many', 'execute_params', 'execute_script',
+        'open_cursor', 'open_cursor_params', 'query', 'query_params', 'run_batch'],
+    Cursor: ['close', 'fetch'],
+    Pool: ['acquire', 'acquire_full', 'begin', 'close', 'execute', 'execute_many', 'execute_params', 'query',
+        'query_params', 'reconfigure', 'run_batch', 'warm_up'],
     PoolFactory: ['create_pool', 'create_postgres_pool', 'create_sqlite_pool'],
     Transaction: ['commit', 'rollback'],
 };
 
+const CURSOR_BATCH = 1000; // rows
+
 function addNumber(params, value) {
-    if (Number.isSafeInteger(value))
+    if (Number.isSafeInteger(value) && !Object.is(value, -0))
         params.add_int64(value);
     else
         params.add_double(value);
 }
 
-function addBigInt(params, value, position) {
-    if (BigInt.asIntN(64, value) !== value)
-        throw new RangeError(`parameter ${position} is ${value}: whole numbers have up to 64 bits`);
-    params.add_int64(value);
+function addBigInt(params, value) {
+    if (BigInt.asIntN(64, value) === value)
+        params.add_int64(value);
+    else
+        params.add_decimal(value.toString());
 }
 
 function addString(params, value, position) {
@@ -38,7 +44,19 @@ function addString(params, value, position) {
         throw new TypeError(`parameter ${position} is text with a NUL character, ` +
             'which no database keeps; pass a Uint8Array');
     }
+    if (/\p{Surrogate}/u.test(value))
+        throw new TypeError(`parameter ${position} is text with half a surrogate pair, which is no Unicode`);
     params.add_text(value);
+}
+
+function addArray(Db, params, values, position) {
+    params.open_array();
+    try {
+        for (const value of values)
+            addValue(Db, params, value, position);
+    } finally {
+        params.close_array();
+    }
 }
 
 function addObject(Db, params, value, position) {
@@ -48,6 +66,10 @@ function addObject(Db, params, value, position) {
         params.add_bytes(value);
     else if (value instanceof Date)
         params.add_typed_text(Db.ValueType.TIMESTAMP_TZ, value.toISOString());
+    else if (Array.isArray(value))
+        addArray(Db, params, value, position);
+    else if ([Object.prototype, null].includes(Object.getPrototypeOf(value)))
+        params.add_json(JSON.stringify(value));
     else
         throw new TypeError(`parameter ${position} is an object that is no SQL value`);
 }
@@ -57,7 +79,7 @@ function addValue(Db, params, value, position) {
     case 'number':
         return addNumber(params, value);
     case 'bigint':
-        return addBigInt(params, value, position);
+        return addBigInt(params, value);
     case 'string':
         return addString(params, value, position);
     case 'boolean':
@@ -72,9 +94,70 @@ function addValue(Db, params, value, position) {
 }
 
 // A number where it is exact, else a BigInt: the typelib's own int64 would be rounded.
+function parseInteger(text) {
+    const value = Number(text);
+    return Number.isSafeInteger(value) ? value : BigInt(text);
+}
+
 function getInteger(result, row, column) {
     const value = result.get_double(row, column);
     return Number.isSafeInteger(value) ? value : BigInt(result.get_text(row, column));
+}
+
+function parseBytes(text) {
+    if (!/^\\x([0-9a-f]{2})*$/.test(text))
+        throw new SyntaxError('the session\'s bytea_output is not hex');
+    const bytes = new Uint8Array(text.length / 2 - 1);
+    for (let i = 0; i < bytes.length; i++)
+        bytes[i] = parseInt(text.slice(2 * i + 2, 2 * i + 4), 16);
+    return bytes;
+}
+
+function getElementParser(Db, type) {
+    switch (type) {
+    case Db.ValueType.BOOLEAN:
+        return text => text === 't';
+    case Db.ValueType.INT64:
+        return parseInteger;
+    case Db.ValueType.DOUBLE:
+        return Number;
+    case Db.ValueType.BYTES:
+        return parseBytes;
+    default:
+        return text => text;
+    }
+}
+
+const ARRAY_TOKENS = /"((?:[^"\\]|\\.)*)"|([{},])|([^{},"\\]+)/sy;
+
+// Arrays come as PostgreSQL writes them: {1,NULL,"a \"b\""}, with bounds in front if they are unusual.
+// The outermost array is the only element of the one that is returned.
+function parseTokens(text, parse) {
+    const open = [[]];
+    ARRAY_TOKENS.lastIndex = text.startsWith('[') ? text.indexOf('={') + 1 : 0;
+    while (ARRAY_TOKENS.lastIndex < text.length) {
+        const [token, quoted, sign, plain] = ARRAY_TOKENS.exec(text);
+        const array = open[open.length - 1];
+        if (sign === '{') {
+            array.push([]);
+            open.push(array[array.length - 1]);
+        } else if (sign === '}') {
+            open.pop();
+        } else if (token === 'NULL') {
+            array.push(null);
+        } else if (token !== ',') {
+            array.push(parse(plain ?? quoted.replace(/\\(.)/gs, '$1')));
+        }
+    }
+    return open.length === 1 ? open[0][0] : text;
+}
+
+function parseArray(text, parse) {
+    try {
+        return parseTokens(text, parse);
+    } catch (error) {
+        return text; // it is no array
+    }
 }
 
 function getValue(Db, result, row, column) {
@@ -89,17 +172,56 @@ function getValue(Db, result, row, column) {
         return result.get_double(row, column);
     case Db.ValueType.BYTES:
         return result.get_bytes(row, column).toArray();
+    case Db.ValueType.ARRAY:
+        return parseArray(result.get_text(row, column),
+            getElementParser(Db, result.get_column_element_type(column)));
     default:
         return result.get_text(row, column);
     }
 }
 
+function getNumbers(Db, result, column, type) {
+    const values = result.get_column_doubles(column);
+    if (type === Db.ValueType.BOOLEAN)
+        return values.map(value => value !== 0);
+    if (type === Db.ValueType.INT64) {
+        for (let row = 0; row < values.length; row++) {
+            if (!Number.isSafeInteger(values[row]))
+                values[row] = BigInt(result.get_text(row, column));
+        }
+    }
+    return values;
+}
+
+// A whole column, which is faster than cell by cell where there are many.
+function getColumn(Db, result, column) {
+    const {ARRAY, BOOLEAN, BYTES, DOUBLE, INT64, MIXED} = Db.ValueType;
+    const type = result.get_column_type(column);
+    if (type === BYTES || type === MIXED || type === ARRAY) {
+        return Array.from({length: result.get_n_rows()},
+            (_, row) => getValue(Db, result, row, column));
+    }
+    const values = [BOOLEAN, DOUBLE, INT64].includes(type)
+        ? getNumbers(Db, result, column, type) : result.get_column_texts(column);
+    for (const row of result.get_column_nulls(column))
+        values[row] = null;
+    return values;
+}
+
+const COLUMNS_FROM = 8; // rows; below, single cells are as fast as whole columns
+
 function* iterate(Db, result, makeRow) {
     const nRows = result.get_n_rows();
     const names = result.get_column_names();
 
+    if (nRows < COLUMNS_FROM) {
+        for (let row = 0; row < nRows; row++)
+            yield makeRow(names, names.map((_, column) => getValue(Db, result, row, column)));
+        return;
+    }
+    const columns = names.map((_, column) => getColumn(Db, result, column));
     for (let row = 0; row < nRows; row++)
-        yield makeRow(names, names.map((_, column) => getValue(Db, result, row, column)));
+        yield makeRow(names, columns.map(column => column[row]));
 }
 
 function* iterateList() {
@@ -238,15 +360,77 @@ function overrideLoans(Db) {
     };
 }
 
+// What the database said beyond the text travels with the error, as its info (a Db.ErrorInfo).
+async function informed(connection, promise) {
+    try {
+        return await promise;
+    } catch (error) {
+        error.info = connection.get_last_error_info();
+        throw error;
+    }
+}
+
+function makeRows(Db, rows) {
+    const params = Db.Params.new();
+    for (const row of rows) {
+        row.forEach((value, i) => addValue(Db, params, value, i + 1));
+        params.next_row();
+    }
+    return params;
+}
+
+// Each statement is a text, or an array of a text and its values.
+function makeBatch(Db, statements) {
+    const batch = Db.Batch.new();
+    for (const statement of statements) {
+        const [sql, ...values] = Array.isArray(statement) ? statement : [statement];
+        batch.add_params(sql, Db.Params.of(...values));
+    }
+    return batch;
+}
+
+async function* iterateCursor() {
+    let rows;
+    do {
+        rows = await informed(this.get_connection(), this.fetch_async(null));
+        yield* rows;
+    } while (rows.get_n_rows() > 0);
+}
+
 function overrideConnection(Db) {
     // await conn.queryArgs('SELECT … WHERE id = $1', 7)
     Db.Connection.prototype.queryArgs = function (sql, ...values) {
-        return this.query_params_async(sql, Db.Params.of(...values), null);
+        return informed(this, this.query_params_async(sql, Db.Params.of(...values), null));
     };
 
     Db.Connection.prototype.executeArgs = function (sql, ...values) {
-        return this.execute_params_async(sql, Db.Params.of(...values), null);
+        return informed(this, this.execute_params_async(sql, Db.Params.of(...values), null));
     };
+
+    // await conn.executeMany('INSERT … VALUES ($1, $2)', [[1, 'one'], [2, 'two']])
+    Db.Connection.prototype.executeMany = function (sql, rows) {
+        return informed(this, this.execute_many_async(sql, makeRows(Db, rows), null));
+    };
+
+    // The results of different statements: [['INSERT … VALUES ($1)', 7], 'SELECT …']
+    Db.Connection.prototype.runBatch = function (statements, flags = Db.BatchFlags.NONE) {
+        return informed(this, this.run_batch_async(makeBatch(Db, statements), flags, null));
+    };
+
+    // for await (const {id, name} of conn.rows('SELECT …', …)), some rows at a time
+    Db.Connection.prototype.rows = async function* (sql, ...values) {
+        const cursor = await informed(this,
+            this.open_cursor_params_async(sql, Db.Params.of(...values), CURSOR_BATCH, null));
+        try {
+            yield* cursor;
+        } finally {
+            if (!this.is_released())
+                await cursor.close_async(null);
+        }
+    };
+
+    // for await (const row of cursor)
+    Db.Cursor.prototype[Symbol.asyncIterator] = iterateCursor;
 
     // Commits when the function returns, rolls back when it throws.
     Db.Connection.prototype.withTransaction = async function (func,
@@ -265,6 +449,43 @@ function overrideConnection(Db) {
         if (transaction.is_open())
             await transaction.commit_async(null);
         return value;
+    };
+}
+
+// As db_pool_transact() does.
+const MAX_ATTEMPTS = 10;
+const FIRST_PAUSE = 10; // milliseconds
+const LAST_PAUSE = 500;
+
+function sleep(milliseconds) {
+    return new Promise(resolve => {
+        GLib.timeout_add(GLib.PRIORITY_DEFAULT, milliseconds, () => {
+            resolve();
+            return GLib.SOURCE_REMOVE;
+        });
+    });
+}
+
+function mayRetry(Db, error, attempt) {
+    return error instanceof GLib.Error && error.matches(Db.Error, Db.Error.SERIALIZATION) &&
+        attempt < MAX_ATTEMPTS;
+}
+
+function overrideTransact(Db) {
+    // Calls func(connection) in a transaction, commits, and gives what it returned. A transaction that
+    // loses against another one is tried again, so the function has to do everything anew.
+    Db.Pool.prototype.transact = async function (func,
+        isolation = Db.Isolation.DEFAULT, flags = Db.TransactionFlags.NONE) {
+        for (let attempt = 1; ; attempt++) {
+            try {
+                return await this.withConnection(connection =>
+                    connection.withTransaction(() => func(connection), isolation, flags));
+            } catch (error) {
+                if (!mayRetry(Db, error, attempt))
+                    throw error;
+            }
+            await sleep(Math.random() * Math.min(FIRST_PAUSE * 2 ** (attempt - 1), LAST_PAUSE));
+        }
     };
 }
 
@@ -307,6 +528,14 @@ function overridePool(Db) {
     Db.Pool.prototype.executeArgs = function (sql, ...values) {
         return this.withConnection(connection => connection.executeArgs(sql, ...values));
     };
+
+    Db.Pool.prototype.executeMany = function (sql, rows) {
+        return this.withConnection(connection => connection.executeMany(sql, rows));
+    };
+
+    Db.Pool.prototype.runBatch = function (statements, flags = Db.BatchFlags.NONE) {
+        return this.withConnection(connection => connection.runBatch(statements, flags));
+    };
 }
 
 function _init() {
@@ -321,4 +550,5 @@ function _init() {
     overrideConnection(Db);
     overrideLoans(Db);
     overridePool(Db);
+    overrideTransact(Db);
 }

@@ -13,12 +13,20 @@ docs/python.md is the guide; the docstrings below are the reference.
 
 import asyncio
 import atexit
+import gc
+import json
 import os
+import re
 import threading
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
+from itertools import chain, islice
+from inspect import iscoroutinefunction
+from itertools import count
 from operator import index, itemgetter
+from random import random
+from time import sleep
 from uuid import UUID
 
 from gi.module import get_introspection_module
@@ -43,6 +51,8 @@ _TIME = Db.ValueType.TIME
 _TIMESTAMP = Db.ValueType.TIMESTAMP
 _TIMESTAMP_TZ = Db.ValueType.TIMESTAMP_TZ
 _UUID = Db.ValueType.UUID
+_JSON = Db.ValueType.JSON
+_ARRAY = Db.ValueType.ARRAY
 _MIXED = Db.ValueType.MIXED
 
 
@@ -63,12 +73,10 @@ def _microseconds(seconds):
 
 
 def _add_int(params, value, position):
-    if not -(2**63) <= value < 2**63:
-        raise OverflowError(
-            f"parameter {position} is {value}: whole numbers have up to 64 bits; "
-            "pass a larger one as decimal.Decimal"
-        )
-    params.add_int64(value)
+    if -(2**63) <= value < 2**63:
+        params.add_int64(value)
+    else:
+        params.add_decimal(str(int(value)))
 
 
 def _add_str(params, value, position):
@@ -90,6 +98,20 @@ def _add_datetime(params, value, position):
     )
 
 
+def _add_list(params, value, position):
+    params.open_array()
+    try:
+        for element in value:
+            adder = _ADDERS.get(type(element)) or _find_adder(element, position)
+            adder(params, element, position)
+    finally:
+        params.close_array()
+
+
+def _add_dict(params, value, position):
+    params.add_json(json.dumps(value))
+
+
 _ADDERS = {
     type(None): lambda params, value, position: params.add_null(),
     bool: lambda params, value, position: params.add_boolean(value),
@@ -107,10 +129,11 @@ _ADDERS = {
     time: lambda params, value, position: params.add_typed_text(
         _TIME, value.isoformat()
     ),
-    Decimal: lambda params, value, position: params.add_typed_text(
-        _DECIMAL, str(value)
-    ),
-    UUID: lambda params, value, position: params.add_typed_text(_UUID, str(value)),
+    Decimal: lambda params, value, position: params.add_decimal(str(value)),
+    UUID: lambda params, value, position: params.add_uuid(str(value)),
+    list: _add_list,
+    tuple: _add_list,
+    dict: _add_dict,
 }
 
 
@@ -121,11 +144,8 @@ def _find_adder(value, position):
             return adder
     if hasattr(value, "__index__"):  # numpy's whole numbers
         return lambda params, number, place: _add_int(params, index(number), place)
-    hint = ""
-    if isinstance(value, (list, tuple)):
-        hint = "; pass the values one by one, query(sql, *values)"
     raise TypeError(
-        f"parameter {position} has the type {type(value).__name__}, which is no SQL value{hint}"
+        f"parameter {position} has the type {type(value).__name__}, which is no SQL value"
     )
 
 
@@ -150,7 +170,10 @@ def add_row(params, values):
 
 
 class Params(Db.Params):
-    """A table of parameters. add_row(*values) adds a row of Python values."""
+    """A table of parameters. add_row(*values) adds a row of Python values.
+
+    A table of which add_row() failed holds a part of that row: make a new one.
+    """
 
     def __new__(cls, *values):
         params = Db.Params.new()
@@ -205,27 +228,151 @@ def _row_class(names):
     return type("Row", (_Row,), members)
 
 
-def _parse_or_text(parse):
-    # PostgreSQL has values that Python's types have not: "infinity", years before 1 and after 9999.
-    def convert(text):
-        try:
-            return parse(text)
-        except (ValueError, ArithmeticError):
-            return text
-
-    return convert
+# From texts. PostgreSQL has values that Python's types have not: "infinity", years before 1 and after
+# 9999. They stay text.
 
 
-_FROM_TEXT = {
-    _DECIMAL: _parse_or_text(Decimal),
-    _DATE: _parse_or_text(date.fromisoformat),
-    _TIME: _parse_or_text(time.fromisoformat),
-    _TIMESTAMP: _parse_or_text(datetime.fromisoformat),
-    _TIMESTAMP_TZ: _parse_or_text(datetime.fromisoformat),
-    _UUID: _parse_or_text(UUID),
+def _parse_bytes(text):
+    if not text.startswith("\\x"):
+        raise ValueError("the session's bytea_output is not hex")
+    return bytes.fromhex(text[2:])
+
+
+_PARSERS = {
+    _DECIMAL: Decimal,
+    _DATE: date.fromisoformat,
+    _TIME: time.fromisoformat,
+    _TIMESTAMP: datetime.fromisoformat,
+    _TIMESTAMP_TZ: datetime.fromisoformat,
+    _UUID: UUID,
+}
+
+# A text that every parser takes, for the places of NULLs.
+_PLACEHOLDERS = {
+    _DECIMAL: "0",
+    _DATE: "0001-01-01",
+    _TIME: "00:00",
+    _TIMESTAMP: "0001-01-01",
+    _TIMESTAMP_TZ: "0001-01-01",
+    _UUID: "0" * 32,
+}
+
+
+def _parse_or_text(parse, text):
+    try:
+        return parse(text)
+    except (ValueError, ArithmeticError):
+        return text
+
+
+def _parse_all(parse, texts):
+    try:
+        return list(map(parse, texts))
+    except (ValueError, ArithmeticError):
+        return [_parse_or_text(parse, text) for text in texts]
+
+
+# Arrays come as PostgreSQL writes them: {1,NULL,"a \"b\""}, with bounds in front if they are unusual.
+
+_ARRAY_TOKENS = re.compile(r'"((?:[^"\\]|\\.)*)"|([{},])|([^{},"\\]+)', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+_ELEMENT_PARSERS = {
+    _BOOLEAN: {"t": True, "f": False}.__getitem__,
+    _INT64: int,
+    _DOUBLE: float,
+    _BYTES: _parse_bytes,
+    **_PARSERS,
+}
+
+
+def _parse_nested(text, start, parse):
+    array = None
+    open_arrays = []
+    position = start
+    while position < len(text):
+        token = _ARRAY_TOKENS.match(text, position)
+        if token is None or (array is not None and not open_arrays):
+            raise ValueError("no array")
+        position = token.end()
+        quoted, sign, plain = token.groups()
+        if sign == "{":
+            inner = []
+            if open_arrays:
+                open_arrays[-1].append(inner)
+            else:
+                array = inner
+            open_arrays.append(inner)
+        elif sign == "}":
+            open_arrays.pop()
+        elif plain == "NULL":
+            open_arrays[-1].append(None)
+        elif sign is None:
+            value = _ESCAPED.sub(r"\1", quoted) if plain is None else plain
+            open_arrays[-1].append(parse(value) if parse else value)
+    if array is None or open_arrays:
+        raise ValueError("no array")
+    return array
+
+
+def _parse_array(text, parse):
+    try:
+        start = text.index("={") + 1 if text.startswith("[") else 0
+        if text == "{}":
+            return []
+        if '"' in text or "{" in text[start + 1 :]:
+            return _parse_nested(text, start, parse)
+        items = text[start + 1 : -1].split(",")
+        if "NULL" in items:
+            return [None if item == "NULL" else parse(item) if parse else item for item in items]
+        return list(map(parse, items)) if parse else items
+    except (ValueError, ArithmeticError, LookupError):
+        return text
+
+
+def _array_parser(element_type):
+    """What makes a list of an array's text; elements that Python's types do not hold stay text."""
+    parse = _ELEMENT_PARSERS.get(element_type)
+    if element_type not in _PARSERS:
+        return lambda text: _parse_array(text, parse)
+    return lambda text: _parse_array(text, lambda element: _parse_or_text(parse, element))
+
+
+def _read_parsed(parse):
+    return lambda result, row, column: _parse_or_text(parse, result.get_text(row, column))
+
+
+def _read_array(result, row, column):
+    parse = _array_parser(result.get_column_element_type(column))
+    return parse(result.get_text(row, column))
+
+
+# What reads one cell, by its type.
+_READERS = {
+    _NULL: lambda result, row, column: None,
+    _BOOLEAN: Db.Result.get_boolean,
+    _INT64: Db.Result.get_int64,
+    _DOUBLE: Db.Result.get_double,
+    _TEXT: Db.Result.get_text,
+    _BYTES: lambda result, row, column: result.get_bytes(row, column).get_data() or b"",
+    _JSON: Db.Result.get_text,
+    _ARRAY: _read_array,
+    **{value_type: _read_parsed(parse) for value_type, parse in _PARSERS.items()},
 }
 
 _COLUMNS_FROM = 8  # rows; below, single cells are as fast as whole columns
+_CHUNK = 50_000  # rows
+
+
+def _make_rows(row_class, cells, n):
+    """The next rows. No row can be part of a cycle, but looking for cycles among them takes long."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return list(islice(map(row_class, cells), n))
+    finally:
+        if collecting:
+            gc.enable()
 
 
 class Result(Db.Result):
@@ -235,26 +382,26 @@ class Result(Db.Result):
     result without rows is false. get_item() gives a Db.Row, for list views.
     """
 
-    def _cell(self, row, column):
-        cell_type = self.get_cell_type(row, column)
-        if cell_type == _NULL:
-            return None
-        if cell_type == _INT64:
-            return self.get_int64(row, column)
-        if cell_type == _BOOLEAN:
-            return self.get_boolean(row, column)
-        if cell_type == _DOUBLE:
-            return self.get_double(row, column)
-        if cell_type == _BYTES:
-            return self.get_bytes(row, column).get_data() or b""
-        text = self.get_text(row, column)
-        convert = _FROM_TEXT.get(cell_type)
-        return convert(text) if convert else text
+    def _texts(self, column, column_type, nulls):
+        texts = self.get_column_texts(column)
+        if column_type == _ARRAY:
+            return list(map(_array_parser(self.get_column_element_type(column)), texts))
+        parse = _PARSERS.get(column_type)
+        if parse is None:
+            return texts
+        placeholder = _PLACEHOLDERS[column_type]
+        for row in nulls:
+            texts[row] = placeholder
+        return _parse_all(parse, texts)
 
     def _column(self, column):
         column_type = self.get_column_type(column)
         if column_type in (_MIXED, _BYTES):
-            return [self._cell(row, column) for row in range(self.get_n_rows())]
+            return [
+                _READERS[self.get_cell_type(row, column)](self, row, column)
+                for row in range(self.get_n_rows())
+            ]
+        nulls = self.get_column_nulls(column)
         if column_type == _INT64:
             values = self.get_column_int64s(column)
         elif column_type == _DOUBLE:
@@ -262,16 +409,17 @@ class Result(Db.Result):
         elif column_type == _BOOLEAN:
             values = list(map(bool, self.get_column_int64s(column)))
         else:
-            values = self.get_column_texts(column)
-            convert = _FROM_TEXT.get(column_type)
-            if convert:
-                values = list(map(convert, values))
-        for row in self.get_column_nulls(column):
+            values = self._texts(column, column_type, nulls)
+        for row in nulls:
             values[row] = None
         return values
 
     def _row(self, row, row_class):
-        return row_class([self._cell(row, column) for column in range(self.get_n_columns())])
+        get_type = self.get_cell_type
+        columns = range(len(row_class._fields))
+        return row_class(
+            [_READERS[get_type(row, column)](self, row, column) for column in columns]
+        )
 
     def __len__(self):
         return self.get_n_rows()
@@ -283,7 +431,9 @@ class Result(Db.Result):
         row_class = _row_class(tuple(self.get_column_names()))
         if self.get_n_rows() < _COLUMNS_FROM:
             return iter([self._row(row, row_class) for row in range(self.get_n_rows())])
-        return map(row_class, zip(*map(self._column, range(self.get_n_columns()))))
+        cells = zip(*map(self._column, range(self.get_n_columns())))
+        chunks = range(0, self.get_n_rows(), _CHUNK)
+        return chain.from_iterable(_make_rows(row_class, cells, _CHUNK) for _ in chunks)
 
     def __reversed__(self):
         return reversed(list(self))
@@ -509,6 +659,169 @@ Transaction = override(Transaction)
 __all__.append("Transaction")
 
 
+# Errors: what the database said beyond the text travels with the exception, as its "info".
+
+
+def _inform(connection, error):
+    error.info = connection.get_last_error_info()
+    return error
+
+
+class ErrorInfo(Db.ErrorInfo):
+    """What a database says of an error: info.detail, info.hint, info.constraint and so on."""
+
+    def __repr__(self):
+        fields = (f"{name}={getattr(self, name)!r}" for name in _ERROR_FIELDS if getattr(self, name))
+        return f"ErrorInfo({', '.join(fields)})"
+
+
+_ERROR_FIELDS = [name[len("get_") :] for name in dir(Db.ErrorInfo) if name.startswith("get_")]
+for _field in _ERROR_FIELDS:
+    setattr(ErrorInfo, _field, property(getattr(Db.ErrorInfo, "get_" + _field)))
+
+ErrorInfo = override(ErrorInfo)
+__all__.append("ErrorInfo")
+
+
+# Batches and cursors.
+
+
+def _make_table(rows):
+    """The Db.Params of many rows."""
+    if isinstance(rows, Params):
+        return rows
+    params = Params.new()
+    for row in rows:
+        add_row(params, row)
+        params.next_row()
+    return params
+
+
+def _make_batch(statements):
+    if isinstance(statements, Db.Batch):
+        return statements
+    batch = Db.Batch.new()
+    for statement in statements:
+        sql, *args = (statement,) if isinstance(statement, str) else statement
+        batch.add_params(sql, _make_params(args))
+    return batch
+
+
+def _batch_flags(independent):
+    return Db.BatchFlags.INDEPENDENT if independent else Db.BatchFlags.NONE
+
+
+class BatchResult(Db.BatchResult):
+    """The results of a batch: results[i] is the result of a statement, or raises what it failed with.
+
+    Iteration gives them all; for a statement that failed, the exception.
+    """
+
+    def __len__(self):
+        return self.get_n_statements()
+
+    def __getitem__(self, position):
+        position = index(position)
+        if position < 0:
+            position += len(self)
+        if not 0 <= position < len(self):
+            raise IndexError(f"statement {position} of a batch of {len(self)}")
+        return self.get_result(position)
+
+    def __iter__(self):
+        for position in range(len(self)):
+            try:
+                outcome = self.get_result(position)
+            except GLib.Error as error:
+                outcome = error
+            yield outcome
+
+
+BatchResult = override(BatchResult)
+__all__.append("BatchResult")
+
+
+class Description(Db.Description):
+    """What a statement takes and returns.
+
+    params is a list of (type, the database's name of the type), columns one of (name, type, the
+    database's name of the type).
+    """
+
+    @property
+    def params(self):
+        return [
+            (self.get_param_type(i), self.get_param_type_name(i)) for i in range(self.get_n_params())
+        ]
+
+    @property
+    def columns(self):
+        return [
+            (self.get_column_name(i), self.get_column_type(i), self.get_column_type_name(i))
+            for i in range(self.get_n_columns())
+        ]
+
+
+Description = override(Description)
+__all__.append("Description")
+
+
+class Cursor(Db.Cursor):
+    """The rows of a statement, read bit by bit: `for row in cursor`, or `async for row in cursor`.
+
+    fetch() gives the next rows as a Db.Result. `with` closes the cursor at the end of the block.
+    """
+
+    def fetch(self, cancellable=None):
+        """The next rows, as many as the batch size says; none at the end."""
+        try:
+            return Db.Cursor.fetch(self, cancellable)
+        except GLib.Error as error:
+            raise _inform(self.get_connection(), error)
+
+    async def fetch_awaitable(self, cancellable=None):
+        """fetch() for asyncio."""
+        try:
+            return await _await(self.fetch_async, self.fetch_finish, cancellable)
+        except GLib.Error as error:
+            raise _inform(self.get_connection(), error)
+
+    def close(self, cancellable=None):
+        """Ends the cursor, with whatever rows are left."""
+        return Db.Cursor.close(self, cancellable)
+
+    async def close_awaitable(self, cancellable=None):
+        """close() for asyncio."""
+        return await _await(self.close_async, self.close_finish, cancellable)
+
+    def __iter__(self):
+        while rows := self.fetch():
+            yield from rows
+
+    async def __aiter__(self):
+        while rows := await self.fetch_awaitable():
+            for row in rows:
+                yield row
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        if not self.get_connection().is_released():
+            self.close()
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *unused):
+        if not self.get_connection().is_released():
+            await self.close_awaitable()
+
+
+Cursor = override(Cursor)
+__all__.append("Cursor")
+
+
 # Connections.
 
 _query = Db.Connection.query
@@ -518,25 +831,73 @@ _execute_params = Db.Connection.execute_params
 
 
 class Connection(Db.Connection):
-    """A connection on loan: `with pool.acquire() as conn` returns it at the end of the block."""
+    """A connection on loan: `with pool.acquire() as conn` returns it at the end of the block.
+
+    An error of the database carries its details: `except GLib.Error as e: print(e.info.constraint)`.
+    """
 
     def query(self, sql, *args, cancellable=None):
         """Runs a statement and returns its Db.Result; the arguments are $1, $2 and so on.
 
-        None, bool, int, float, str, bytes, Decimal, datetime, date, time and UUID can be arguments. A
-        Db.Params or a GLib.Variant of a tuple may be given instead, as the only one.
+        None, bool, int, float, str, bytes, Decimal, datetime, date, time, UUID and lists of these can
+        be arguments. A Db.Params or a GLib.Variant of a tuple may be given instead, as the only one.
         """
         params = _make_params(args)
-        if params is None:
-            return _query(self, sql, None, cancellable)
-        return _query_params(self, sql, params, cancellable)
+        try:
+            if params is None:
+                return _query(self, sql, None, cancellable)
+            return _query_params(self, sql, params, cancellable)
+        except GLib.Error as error:
+            raise _inform(self, error)
 
     def execute(self, sql, *args, cancellable=None):
         """Runs a statement and returns the number of rows that it changed."""
         params = _make_params(args)
-        if params is None:
-            return _execute(self, sql, None, cancellable)
-        return _execute_params(self, sql, params, cancellable)
+        try:
+            if params is None:
+                return _execute(self, sql, None, cancellable)
+            return _execute_params(self, sql, params, cancellable)
+        except GLib.Error as error:
+            raise _inform(self, error)
+
+    def execute_many(self, sql, rows, cancellable=None):
+        """Runs a statement for each of many rows of arguments, all or nothing; how many rows of the
+        database were changed."""
+        params = _make_table(rows)
+        try:
+            return Db.Connection.execute_many(self, sql, params, cancellable)
+        except GLib.Error as error:
+            raise _inform(self, error)
+
+    def execute_script(self, sql, cancellable=None):
+        """Runs statements one after the other, up to the first that fails."""
+        try:
+            return Db.Connection.execute_script(self, sql, cancellable)
+        except GLib.Error as error:
+            raise _inform(self, error)
+
+    def run_batch(self, statements, *, independent=False, cancellable=None):
+        """Runs different statements together: each is a text or (text, *arguments)."""
+        batch = _make_batch(statements)
+        try:
+            return Db.Connection.run_batch(self, batch, _batch_flags(independent), cancellable)
+        except GLib.Error as error:
+            raise _inform(self, error)
+
+    def describe(self, sql, cancellable=None):
+        """What a statement takes and returns, without running it."""
+        try:
+            return Db.Connection.describe(self, sql, cancellable)
+        except GLib.Error as error:
+            raise _inform(self, error)
+
+    def open_cursor(self, sql, *args, batch_size=1000, cancellable=None):
+        """A Db.Cursor, for more rows than memory should hold; the arguments are $1, $2 and so on."""
+        params = _make_params(args)
+        try:
+            return self.open_cursor_params(sql, params, batch_size, cancellable)
+        except GLib.Error as error:
+            raise _inform(self, error)
 
     def begin(
         self,
@@ -561,10 +922,16 @@ class Connection(Db.Connection):
             flags |= Db.TransactionFlags.READ_ONLY
         return _TransactionContext(self, isolation, flags, cancellable)
 
+    async def _await(self, begin, finish, cancellable, too_late=None):
+        try:
+            return await _await(begin, finish, cancellable, too_late)
+        except GLib.Error as error:
+            raise _inform(self, error)
+
     async def query_awaitable(self, sql, *args, cancellable=None):
         """query() for asyncio."""
         params = _make_params(args)
-        return await _await(
+        return await self._await(
             lambda inner, done: self.query_params_async(sql, params, inner, done),
             self.query_params_finish,
             cancellable,
@@ -573,17 +940,53 @@ class Connection(Db.Connection):
     async def execute_awaitable(self, sql, *args, cancellable=None):
         """execute() for asyncio."""
         params = _make_params(args)
-        return await _await(
+        return await self._await(
             lambda inner, done: self.execute_params_async(sql, params, inner, done),
             self.execute_params_finish,
             cancellable,
         )
 
+    async def execute_many_awaitable(self, sql, rows, cancellable=None):
+        """execute_many() for asyncio."""
+        params = _make_table(rows)
+        return await self._await(
+            lambda inner, done: self.execute_many_async(sql, params, inner, done),
+            self.execute_many_finish,
+            cancellable,
+        )
+
     async def execute_script_awaitable(self, sql, cancellable=None):
         """execute_script() for asyncio."""
-        return await _await(
+        return await self._await(
             lambda inner, done: self.execute_script_async(sql, inner, done),
             self.execute_script_finish,
+            cancellable,
+        )
+
+    async def run_batch_awaitable(self, statements, *, independent=False, cancellable=None):
+        """run_batch() for asyncio."""
+        batch = _make_batch(statements)
+        flags = _batch_flags(independent)
+        return await self._await(
+            lambda inner, done: self.run_batch_async(batch, flags, inner, done),
+            self.run_batch_finish,
+            cancellable,
+        )
+
+    async def describe_awaitable(self, sql, cancellable=None):
+        """describe() for asyncio."""
+        return await self._await(
+            lambda inner, done: self.describe_async(sql, inner, done),
+            self.describe_finish,
+            cancellable,
+        )
+
+    async def open_cursor_awaitable(self, sql, *args, batch_size=1000, cancellable=None):
+        """open_cursor() for asyncio: `async for row in await conn.open_cursor_awaitable(sql)`."""
+        params = _make_params(args)
+        return await self._await(
+            lambda inner, done: self.open_cursor_params_async(sql, params, batch_size, inner, done),
+            self.open_cursor_params_finish,
             cancellable,
         )
 
@@ -619,6 +1022,18 @@ __all__.append("Connection")
 
 
 # Pools.
+
+# How transactions are tried again: as db_pool_transact() does.
+_MAX_ATTEMPTS = 10
+_FIRST_PAUSE = 0.01  # seconds
+_LAST_PAUSE = 0.5
+
+
+def _pause_before_retry(error, attempt):
+    """How long to wait, or raises the error that is being handled."""
+    if not error.matches(Db.error_quark(), Db.Error.SERIALIZATION) or attempt + 1 == _MAX_ATTEMPTS:
+        raise error
+    return random() * min(_FIRST_PAUSE * 2**attempt, _LAST_PAUSE)
 
 
 class PoolStats(Db.PoolStats):
@@ -752,6 +1167,86 @@ class Pool(Db.Pool):
         with self.acquire(cancellable) as connection:
             return connection.execute(sql, *args, cancellable=cancellable)
 
+    def execute_many(self, sql, rows, cancellable=None):
+        """Borrows a connection for many rows: see Connection.execute_many()."""
+        with self.acquire(cancellable) as connection:
+            return connection.execute_many(sql, rows, cancellable)
+
+    def run_batch(self, statements, *, independent=False, cancellable=None):
+        """Borrows a connection for a batch: see Connection.run_batch()."""
+        with self.acquire(cancellable) as connection:
+            return connection.run_batch(
+                statements, independent=independent, cancellable=cancellable
+            )
+
+    def transact(
+        self,
+        func,
+        *args,
+        isolation=Db.Isolation.DEFAULT,
+        flags=Db.TransactionFlags.NONE,
+        cancellable=None,
+    ):
+        """Calls func(connection, *args) in a transaction, commits, and returns what func returned.
+
+        An exception rolls back. A transaction that loses against another one (Db.Error.SERIALIZATION)
+        is tried again, up to ten times, so func may be called again and has to do everything anew.
+        With an asynchronous function the call is awaited: `await pool.transact(func)`.
+        """
+        arguments = (func, args, isolation, flags, cancellable)
+        if iscoroutinefunction(func):
+            return self._transact_awaitable(*arguments)
+        return self._transact(*arguments)
+
+    def _transact(self, func, args, isolation, flags, cancellable):
+        for attempt in count():
+            try:
+                with self.acquire(cancellable, tag="a transaction of the pool's") as connection:
+                    with connection.transaction(isolation, flags, cancellable=cancellable):
+                        return func(connection, *args)
+            except GLib.Error as error:
+                pause = _pause_before_retry(error, attempt)
+            sleep(pause)
+            if cancellable is not None:
+                cancellable.set_error_if_cancelled()
+
+    async def _transact_awaitable(self, func, args, isolation, flags, cancellable):
+        for attempt in count():
+            try:
+                async with self.connection(
+                    tag="a transaction of the pool's", cancellable=cancellable
+                ) as connection:
+                    async with connection.transaction(isolation, flags, cancellable=cancellable):
+                        return await func(connection, *args)
+            except GLib.Error as error:
+                pause = _pause_before_retry(error, attempt)
+            await asyncio.sleep(pause)
+            if cancellable is not None:
+                cancellable.set_error_if_cancelled()
+
+    def begin(
+        self,
+        isolation=Db.Isolation.DEFAULT,
+        flags=Db.TransactionFlags.NONE,
+        cancellable=None,
+    ):
+        """Begins a transaction on a connection that is borrowed for it: transaction.get_connection()."""
+        return Db.Pool.begin(self, isolation, flags, cancellable)
+
+    async def begin_awaitable(
+        self,
+        isolation=Db.Isolation.DEFAULT,
+        flags=Db.TransactionFlags.NONE,
+        cancellable=None,
+    ):
+        """begin() for asyncio."""
+        return await _await(
+            lambda inner, done: self.begin_async(isolation, flags, inner, done),
+            self.begin_finish,
+            cancellable,
+            _roll_back_late,
+        )
+
     def close(self, timeout=10.0, cancellable=None):
         """Closes the pool: lent connections are waited for up to timeout seconds, then taken away.
 
@@ -811,6 +1306,18 @@ class Pool(Db.Pool):
         """execute() for asyncio."""
         async with self.connection(cancellable=cancellable) as connection:
             return await connection.execute_awaitable(sql, *args, cancellable=cancellable)
+
+    async def execute_many_awaitable(self, sql, rows, cancellable=None):
+        """execute_many() for asyncio."""
+        async with self.connection(cancellable=cancellable) as connection:
+            return await connection.execute_many_awaitable(sql, rows, cancellable)
+
+    async def run_batch_awaitable(self, statements, *, independent=False, cancellable=None):
+        """run_batch() for asyncio."""
+        async with self.connection(cancellable=cancellable) as connection:
+            return await connection.run_batch_awaitable(
+                statements, independent=independent, cancellable=cancellable
+            )
 
     async def warm_up_awaitable(self, n, cancellable=None):
         """warm_up() for asyncio: opens sessions until there are n, and returns how many there are."""

@@ -6,11 +6,15 @@
 
 #pragma once
 
-#include <glib.h>
+#include "db-error-info.h"
+
 #include <libpq-fe.h>
 
 /* A statement failed; @result says how. */
 GError *db_postgres_error_from_result (PGconn *conn, const PGresult *result, const char *where);
+
+/* All that the server says of it, which an error's text is not to have. */
+DbErrorInfo *db_postgres_error_info_from_result (const PGresult *result);
 
 /* The session broke, or libpq itself refused to do something. */
 GError *db_postgres_error_from_connection (PGconn *conn, const char *where);

@@ -16,6 +16,7 @@
 
 #include "db-postgres-errors-private.h"
 
+#include "db-error-info-private.h"
 #include "db-error-private.h"
 
 #include <string.h>
@@ -75,6 +76,33 @@ db_postgres_error_from_result (PGconn *conn, const PGresult *result, const char 
     return db_error_new_sqlstate (sqlstate, "%s", text);
   advice = join_lines (hint, " ");
   return db_error_new_sqlstate (sqlstate, "%s (%s)", text, advice);
+}
+
+DbErrorInfo *
+db_postgres_error_info_from_result (const PGresult *result)
+{
+  static const int codes[DB_N_ERROR_FIELDS] = {
+    [DB_ERROR_FIELD_MESSAGE] = PG_DIAG_MESSAGE_PRIMARY,
+    [DB_ERROR_FIELD_SQLSTATE] = PG_DIAG_SQLSTATE,
+    [DB_ERROR_FIELD_SEVERITY] = PG_DIAG_SEVERITY_NONLOCALIZED,
+    [DB_ERROR_FIELD_DETAIL] = PG_DIAG_MESSAGE_DETAIL,
+    [DB_ERROR_FIELD_HINT] = PG_DIAG_MESSAGE_HINT,
+    [DB_ERROR_FIELD_CONTEXT] = PG_DIAG_CONTEXT,
+    [DB_ERROR_FIELD_SCHEMA] = PG_DIAG_SCHEMA_NAME,
+    [DB_ERROR_FIELD_TABLE] = PG_DIAG_TABLE_NAME,
+    [DB_ERROR_FIELD_COLUMN] = PG_DIAG_COLUMN_NAME,
+    [DB_ERROR_FIELD_DATA_TYPE] = PG_DIAG_DATATYPE_NAME,
+    [DB_ERROR_FIELD_CONSTRAINT] = PG_DIAG_CONSTRAINT_NAME,
+  };
+  const char *position = PQresultErrorField (result, PG_DIAG_STATEMENT_POSITION);
+  DbErrorInfo *info = db_error_info_new ();
+  guint64 number = 0;
+
+  for (guint i = 0; i < DB_N_ERROR_FIELDS; i++)
+    db_error_info_set (info, i, PQresultErrorField (result, codes[i]));
+  if (position != NULL && g_ascii_string_to_unsigned (position, 10, 0, G_MAXUINT, &number, NULL))
+    info->position = number;
+  return info;
 }
 
 GError *

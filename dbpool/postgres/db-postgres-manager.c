@@ -2,8 +2,8 @@
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
 /* The manager of PostgreSQL sessions: opening, checking, cleaning and closing, each blocking, on
- * whatever thread of dbpool's. It is immutable but for two settings, which are atomic, so it has no
- * lock; a session belongs to one thread at a time. */
+ * whatever thread of dbpool's. It is immutable, so it has no lock; a session belongs to one
+ * thread at a time. */
 
 #include "config.h"
 
@@ -47,19 +47,15 @@ struct _DbPostgresManager
   /* read-only after construction */
   DbDatabaseConfig *config;
 
-  int prepared_statements;  /* atomic */
-  int statement_cache_size; /* atomic */
-  int warned;               /* atomic */
+  int warned; /* atomic */
 };
 
 typedef enum
 {
   PROP_CONFIG = 1,
-  PROP_PREPARED_STATEMENTS,
-  PROP_STATEMENT_CACHE_SIZE,
 } DbPostgresManagerProperty;
 
-static GParamSpec *properties[PROP_STATEMENT_CACHE_SIZE + 1];
+static GParamSpec *properties[PROP_CONFIG + 1];
 
 static void db_postgres_manager_iface_init (DbConnectionManagerInterface *iface);
 
@@ -100,7 +96,6 @@ db_postgres_manager_open_session_with_config (DbConnectionManager *manager,
   g_autofree char *where = db_database_config_describe (config);
   g_autoptr (DbConninfo) info = NULL;
   g_autoptr (DbPostgresSession) session = NULL;
-  gboolean prepare = g_atomic_int_get (&self->prepared_statements);
   PGconn *conn;
 
   if (g_cancellable_set_error_if_cancelled (cancellable, error))
@@ -110,8 +105,7 @@ db_postgres_manager_open_session_with_config (DbConnectionManager *manager,
   conn = db_postgres_connect (info, where, error);
   if (conn == NULL)
     return NULL;
-  session = db_postgres_session_new (conn, where,
-                                     prepare ? g_atomic_int_get (&self->statement_cache_size) : 0);
+  session = db_postgres_session_new (conn, where);
   if (g_cancellable_set_error_if_cancelled (cancellable, error) ||
       !ensure_iso_dates (session, cancellable, error))
     {
@@ -149,7 +143,7 @@ db_postgres_manager_check_session (DbConnectionManager *manager,
                                            error);
 }
 
-/* TRUE when the session can be cleaned at all; @in_transaction: it has to be rolled back. */
+/* TRUE when the session can be cleaned at all; @in_transaction: that has to be ended. */
 static gboolean
 is_resettable (DbPostgresSession *session, gboolean *in_transaction, GError **error)
 {
@@ -190,18 +184,22 @@ db_postgres_manager_reset_session (DbConnectionManager *manager,
   DbPostgresSession *self = DB_POSTGRES_SESSION (session);
   gboolean clean = level == DB_RESET_CLEAN ||
                    (level == DB_RESET_DIRTY && db_session_is_dirty (DB_SESSION (session)));
+  gint64 timeout = cancellable != NULL ? 0 : ANSWER_TIMEOUT;
   gboolean in_transaction;
   g_autofree char *sql = NULL;
 
+  if (db_postgres_session_is_sound (self) &&
+      !db_postgres_session_end_stream (self, timeout, cancellable, error))
+    return FALSE;
   if (!is_resettable (self, &in_transaction, error))
     return FALSE;
   if (!in_transaction && !clean)
     return TRUE;
 
-  sql = g_strconcat (in_transaction ? "ROLLBACK; " : "", clean ? CLEAN_SQL : "",
+  sql = g_strconcat (in_transaction ? db_session_get_end (session) : "",
+                     in_transaction ? "; " : "", clean ? CLEAN_SQL : "",
                      clean && self->has_foreign_plan ? "; DEALLOCATE ALL" : "", NULL);
-  if (!db_postgres_session_run_internal (self, sql, cancellable != NULL ? 0 : ANSWER_TIMEOUT,
-                                         cancellable, error))
+  if (!db_postgres_session_run_internal (self, sql, timeout, cancellable, error))
     return FALSE;
   if (!clean)
     return TRUE;
@@ -265,24 +263,9 @@ db_postgres_manager_get_property (GObject *object, guint id, GValue *value, GPar
     case PROP_CONFIG:
       g_value_set_object (value, self->config);
       break;
-    case PROP_PREPARED_STATEMENTS:
-      g_value_set_boolean (value, g_atomic_int_get (&self->prepared_statements));
-      break;
-    case PROP_STATEMENT_CACHE_SIZE:
-      g_value_set_uint (value, g_atomic_int_get (&self->statement_cache_size));
-      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
     }
-}
-
-static void
-set_atomic (DbPostgresManager *self, int *field, int value, GParamSpec *pspec)
-{
-  if (g_atomic_int_get (field) == value)
-    return;
-  g_atomic_int_set (field, value);
-  g_object_notify_by_pspec (G_OBJECT (self), pspec);
 }
 
 static void
@@ -295,12 +278,6 @@ db_postgres_manager_set_property (GObject *object, guint id, const GValue *value
     case PROP_CONFIG:
       self->config = g_value_dup_object (value);
       break;
-    case PROP_PREPARED_STATEMENTS:
-      set_atomic (self, &self->prepared_statements, g_value_get_boolean (value), pspec);
-      break;
-    case PROP_STATEMENT_CACHE_SIZE:
-      set_atomic (self, &self->statement_cache_size, g_value_get_uint (value), pspec);
-      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
     }
@@ -310,7 +287,6 @@ static void
 db_postgres_manager_class_init (DbPostgresManagerClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
-  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS;
 
   object_class->constructed = db_postgres_manager_constructed;
   object_class->finalize = db_postgres_manager_finalize;
@@ -328,38 +304,12 @@ db_postgres_manager_class_init (DbPostgresManagerClass *klass)
     g_param_spec_object ("config", NULL, NULL, DB_TYPE_DATABASE_CONFIG,
                          G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
 
-  /**
-   * DbPostgresManager:prepared-statements:
-   *
-   * Whether sessions prepare statements that are run again; for sessions opened from then on.
-   *
-   * Switch it off behind a pooler that gives each transaction another server session, such as
-   * PgBouncer before 1.21.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_PREPARED_STATEMENTS] =
-    g_param_spec_boolean ("prepared-statements", NULL, NULL, TRUE, flags);
-
-  /**
-   * DbPostgresManager:statement-cache-size:
-   *
-   * How many statements a session keeps prepared, the last used ones; for sessions opened from then
-   * on.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_STATEMENT_CACHE_SIZE] =
-    g_param_spec_uint ("statement-cache-size", NULL, NULL, 0, 10000, 100, flags);
-
   g_object_class_install_properties (object_class, G_N_ELEMENTS (properties), properties);
 }
 
 static void
 db_postgres_manager_init (DbPostgresManager *self)
 {
-  self->prepared_statements = TRUE;
-  self->statement_cache_size = 100;
 }
 
 /**
@@ -393,8 +343,8 @@ db_postgres_manager_new (DbDatabaseConfig *config)
  * Only whoever uses @connection may call this. It does not block, but for one round trip when the
  * connection was borrowed for reading only.
  *
- * Returns: (transfer none) (nullable): a `PGconn`, or %NULL if @connection was released or is not
- * one with PostgreSQL
+ * Returns: (transfer none) (nullable): a `PGconn`, or %NULL if @connection was released, is not one
+ * with PostgreSQL, or is reading the rows of a cursor one by one
  *
  * Since: 1.0
  */
@@ -410,6 +360,8 @@ db_postgres_connection_get_pgconn (DbConnection *connection)
   if (session == NULL || !DB_IS_POSTGRES_SESSION (session))
     return NULL;
   self = DB_POSTGRES_SESSION (session);
+  if (self->stream != NULL)
+    return NULL;
   db_session_mark_dirty (session);
   if (self->want_read_only && !db_postgres_session_tell_read_only (self))
     return NULL;

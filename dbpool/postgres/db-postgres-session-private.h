@@ -33,6 +33,16 @@ typedef enum
   DB_POSTGRES_CANCEL_GAVE_UP,
 } DbPostgresCancel;
 
+/* A statement whose rows are read one by one. */
+typedef struct
+{
+  gsize serial;         /* what a DbStream has of it */
+  PGresult *first;      /* read ahead, or NULL */
+  DbSessionState state; /* of the session when it began */
+} DbPostgresStream;
+
+void db_postgres_stream_free (DbPostgresStream *self);
+
 struct _DbPostgresSession
 {
   DbSession parent_instance;
@@ -47,6 +57,8 @@ struct _DbPostgresSession
   /* used by whoever uses the session */
   PGconn *conn; /* NULL when closed */
   DbPostgresStatements *statements;
+  DbPostgresStream *stream;  /* NULL: none is open */
+  gsize last_stream;         /* its serial */
   gboolean broken;           /* a statement was abandoned */
   gboolean said_goodbye;     /* the server ended the session while it was idle */
   gboolean has_foreign_plan; /* a PREPARE in SQL, which a reset has to deallocate */
@@ -62,14 +74,14 @@ struct _DbPostgresSession
   GSource *source;   /* borrowed; what waits for the end of the sending, if it is no thread */
   gboolean sending;  /* a request is under way */
   gboolean was_sent; /* the last one arrived */
+  gboolean repeat;   /* send it again now */
   guint n_watching;  /* jobs; one that is about to end may overlap with the next */
 
   int cancel; /* DbPostgresCancel; written with the lock held, read atomically */
 };
 
-/* Takes over @conn, which is connected. @cache_size: how many statements it keeps prepared, 0:
- * none. */
-DbPostgresSession *db_postgres_session_new (PGconn *conn, const char *where, guint cache_size);
+/* Takes over @conn, which is connected. */
+DbPostgresSession *db_postgres_session_new (PGconn *conn, const char *where);
 
 gboolean db_postgres_session_is_forked (DbPostgresSession *self);
 
@@ -88,6 +100,13 @@ gboolean db_postgres_session_run_internal (DbPostgresSession *self,
                                            GCancellable *cancellable,
                                            GError **error);
 
+/* Reads the stream that is open, if one is, to its end. @timeout and @cancellable: as above. How
+ * the statement ends does not matter. */
+gboolean db_postgres_session_end_stream (DbPostgresSession *self,
+                                         gint64 timeout,
+                                         GCancellable *cancellable,
+                                         GError **error);
+
 /* Tells the server now, at the cost of a round trip, whether writes are to fail. */
 gboolean db_postgres_session_tell_read_only (DbPostgresSession *self);
 
@@ -100,6 +119,7 @@ typedef enum
 {
   DB_POSTGRES_END_WAIT,    /* blocks while a request is being sent */
   DB_POSTGRES_END_TRY,     /* instead says FALSE */
+  DB_POSTGRES_END_PAUSE,   /* says FALSE if a cancel was asked for: it would hit what goes on */
   DB_POSTGRES_END_ABANDON, /* does not care: the session is broken */
 } DbPostgresEnd;
 
@@ -107,6 +127,10 @@ gboolean db_postgres_session_end (DbPostgresSession *self, DbPostgresEnd how);
 
 /* From any thread. @epoch: 0 for whatever runs. FALSE if nothing does. */
 gboolean db_postgres_session_request_cancel (DbPostgresSession *self, guint64 epoch);
+
+/* The request has stopped one statement of several: send it again, without waiting for it to have
+ * been too early. */
+void db_postgres_session_repeat_cancel (DbPostgresSession *self);
 
 /* From any thread: the statement @epoch, if it still runs, ends at once, as the session does. */
 void db_postgres_session_give_up (DbPostgresSession *self, guint64 epoch);

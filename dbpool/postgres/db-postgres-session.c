@@ -14,6 +14,7 @@
 
 #include "db-error-private.h"
 #include "db-postgres-connecting-private.h"
+#include "db-postgres-sql-private.h"
 #include "db-worker-private.h"
 
 #include <errno.h>
@@ -28,6 +29,9 @@
 #define GIVE_UP_AFTER (2 * G_TIME_SPAN_SECOND)
 
 #define TELL_TIMEOUT (5 * G_TIME_SPAN_SECOND)
+
+/* How many statements are kept prepared until somebody says otherwise. */
+#define CACHE_SIZE 100
 
 G_DEFINE_FINAL_TYPE (DbPostgresSession, db_postgres_session, DB_TYPE_SESSION)
 
@@ -47,6 +51,7 @@ db_postgres_session_begin (DbPostgresSession *self, GSource *source)
 
   self->running = TRUE;
   self->source = source;
+  self->repeat = FALSE;
   g_atomic_int_set (&self->cancel, DB_POSTGRES_CANCEL_NONE);
   return ++self->epoch;
 }
@@ -56,6 +61,8 @@ db_postgres_session_end (DbPostgresSession *self, DbPostgresEnd how)
 {
   g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
 
+  if (how == DB_POSTGRES_END_PAUSE && self->cancel != DB_POSTGRES_CANCEL_NONE)
+    return FALSE;
   while (self->sending && self->cancel == DB_POSTGRES_CANCEL_ASKED &&
          how != DB_POSTGRES_END_ABANDON)
     {
@@ -129,12 +136,13 @@ watch_cancel_in_job (gpointer data)
     {
       gint64 until = MIN (g_get_monotonic_time () + pause, deadline);
 
-      while (is_running_locked (self, epoch) &&
+      while (is_running_locked (self, epoch) && !self->repeat &&
              db_cond_wait_until (&self->cond, &self->lock, until))
         ;
       if (g_get_monotonic_time () >= deadline)
         break;
-      pause *= 2;
+      pause = self->repeat ? RESEND_AFTER : 2 * pause;
+      self->repeat = FALSE;
     }
   if (is_running_locked (self, epoch))
     give_up_locked (self);
@@ -165,6 +173,15 @@ db_postgres_session_request_cancel (DbPostgresSession *self, guint64 epoch)
   if (request)
     db_worker_run (watch_cancel_in_job, g_object_ref (self));
   return running;
+}
+
+void
+db_postgres_session_repeat_cancel (DbPostgresSession *self)
+{
+  g_autoptr (DbLocker) locker = db_locker_new (&self->lock);
+
+  self->repeat = TRUE;
+  db_cond_broadcast (&self->cond);
 }
 
 void
@@ -253,6 +270,31 @@ db_postgres_session_run_internal (DbPostgresSession *self,
                   error);
 
   return result != NULL;
+}
+
+gboolean
+db_postgres_session_end_stream (DbPostgresSession *self,
+                                gint64 timeout,
+                                GCancellable *cancellable,
+                                GError **error)
+{
+  DbPostgresRunFlags flags = DB_POSTGRES_RUN_INTERNAL | DB_POSTGRES_RUN_ABANDON;
+  DbStream stream = {0};
+  DbStatementPlan plan = {0};
+  g_autoptr (GError) local_error = NULL;
+  g_autoptr (DbResult) result = NULL;
+
+  if (self->stream == NULL)
+    return TRUE;
+  stream.data = GSIZE_TO_POINTER (self->stream->serial);
+  plan.request = DB_REQUEST_CLOSE;
+  plan.stream = &stream;
+  plan.timeout = timeout;
+  result = run_blocking (self, &plan, flags, cancellable, &local_error);
+  if (self->stream == NULL && db_postgres_session_is_sound (self))
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&local_error));
+  return FALSE;
 }
 
 /* A statement that is driven by a main loop: one source for the socket and the deadline, in the
@@ -397,6 +439,8 @@ db_postgres_session_get_state (DbSession *session)
 
   if (!db_postgres_session_is_sound (self))
     return DB_SESSION_BROKEN;
+  if (self->stream != NULL)
+    return self->stream->state;
   switch (PQtransactionStatus (self->conn))
     {
     case PQTRANS_IDLE:
@@ -450,7 +494,7 @@ db_postgres_session_is_alive (DbSession *session)
   if (db_postgres_session_get_state (session) == DB_SESSION_BROKEN)
     return FALSE;
   seen = peek (PQsocket (self->conn));
-  if (seen == 0)
+  if (seen == 0 || (seen > 0 && self->stream != NULL))
     return TRUE;
   if (seen < 0 || !PQconsumeInput (self->conn))
     return FALSE;
@@ -479,6 +523,38 @@ static char *
 db_postgres_session_describe (DbSession *session)
 {
   return g_strdup_printf ("backend %d", DB_POSTGRES_SESSION (session)->pid);
+}
+
+/* As PQescapeLiteral() does it, but the setting that decides what a backslash means does not
+ * matter. The blank keeps the E apart from a word before it. */
+static char *
+db_postgres_session_quote_literal (DbSession *session, const char *text)
+{
+  gboolean has_backslash = strchr (text, '\\') != NULL;
+  GString *quoted = g_string_new (has_backslash ? " E'" : "'");
+
+  for (; *text != '\0'; text++)
+    {
+      if (*text == '\'' || *text == '\\')
+        g_string_append_c (quoted, *text);
+      g_string_append_c (quoted, *text);
+    }
+  g_string_append_c (quoted, '\'');
+  return g_string_free (quoted, FALSE);
+}
+
+static char *
+db_postgres_session_format_declare (DbSession *session, const char *name, const char *sql)
+{
+  if (!db_postgres_sql_is_declarable (sql))
+    return NULL;
+  return g_strconcat ("DECLARE ", name, " NO SCROLL CURSOR FOR ", sql, NULL);
+}
+
+static void
+db_postgres_session_set_statement_cache (DbSession *session, guint size)
+{
+  db_postgres_statements_resize (DB_POSTGRES_SESSION (session)->statements, size);
 }
 
 /* Called by libpq while it reads. A notice is for the log; an error without a statement is the
@@ -524,6 +600,7 @@ db_postgres_session_close (DbPostgresSession *self)
   db_lock_lock (&self->lock);
   while (self->sending || self->n_watching > 0)
     db_cond_wait (&self->cond, &self->lock);
+  g_clear_pointer (&self->stream, db_postgres_stream_free);
   conn = g_steal_pointer (&self->conn);
   fd = self->fd;
   self->fd = -1;
@@ -550,6 +627,7 @@ db_postgres_session_finalize (GObject *object)
       db_lock_lock (&self->lock);
       db_lock_unlock (&self->lock);
     }
+  g_clear_pointer (&self->stream, db_postgres_stream_free);
   g_clear_pointer (&self->conn, PQfinish);
   g_clear_pointer (&self->cancel_request, PQfreeCancel);
   g_clear_pointer (&self->statements, db_postgres_statements_free);
@@ -580,6 +658,10 @@ db_postgres_session_class_init (DbPostgresSessionClass *klass)
   session_class->get_fd = db_postgres_session_get_fd;
   session_class->set_read_only = db_postgres_session_set_read_only;
   session_class->describe = db_postgres_session_describe;
+  session_class->quote_literal = db_postgres_session_quote_literal;
+  session_class->format_declare = db_postgres_session_format_declare;
+  session_class->set_statement_cache = db_postgres_session_set_statement_cache;
+  session_class->requests = DB_REQUESTS_ALL;
 }
 
 static void
@@ -592,7 +674,7 @@ db_postgres_session_init (DbPostgresSession *self)
 }
 
 DbPostgresSession *
-db_postgres_session_new (PGconn *conn, const char *where, guint cache_size)
+db_postgres_session_new (PGconn *conn, const char *where)
 {
   DbPostgresSession *self = g_object_new (DB_TYPE_POSTGRES_SESSION, NULL);
 
@@ -600,7 +682,7 @@ db_postgres_session_new (PGconn *conn, const char *where, guint cache_size)
   self->where = g_strdup (where);
   self->pid = PQbackendPID (conn);
   self->cancel_request = PQgetCancel (conn);
-  self->statements = db_postgres_statements_new (cache_size);
+  self->statements = db_postgres_statements_new (CACHE_SIZE);
   self->fd = fcntl (PQsocket (conn), F_DUPFD_CLOEXEC, 0);
   PQsetnonblocking (conn, 1);
   PQsetNoticeReceiver (conn, receive_notice, self);

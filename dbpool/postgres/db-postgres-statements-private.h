@@ -16,20 +16,39 @@ typedef struct _DbPostgresStatements DbPostgresStatements;
 
 typedef struct
 {
+  guint ref_count; /* of whoever has the session; the cache has one */
   char *sql;
-  char *name;        /* NULL until it is wanted */
-  gboolean prepared; /* the server has it */
+  char *name;         /* NULL until it is wanted */
+  gboolean is_known;  /* it is in the cache */
+  gboolean prepared;  /* the server has it */
+  gboolean preparing; /* a PREPARE is under way, in the pipeline of the run */
+  guint64 epoch;      /* of the run that prepared it */
   GList link;
 } DbPostgresStatement;
 
 DbPostgresStatements *db_postgres_statements_new (guint size);
 void db_postgres_statements_free (DbPostgresStatements *self);
 
-/* What is to be done with @sql: NULL: run it as it is; else run the statement by its name, and if
- * it is not prepared, prepare it first. Never NULL, NULL for a size of 0. */
-DbPostgresStatement *db_postgres_statements_use (DbPostgresStatements *self, const char *sql);
+DbPostgresStatement *db_postgres_statement_ref (DbPostgresStatement *self);
+void db_postgres_statement_unref (DbPostgresStatement *self);
 
-/* The server no longer has it, or @deallocate: shall no longer have it. Frees @statement. */
+/* What is to be done with @sql: NULL: run it as it is; else run the statement by its name, and if
+ * it is not prepared, prepare it first. @now: also at its first use. @cacheable: FALSE for what is
+ * never prepared. The result belongs to the cache, until the next call. */
+DbPostgresStatement *db_postgres_statements_use (DbPostgresStatements *self,
+                                                 const char *sql,
+                                                 gboolean now,
+                                                 gboolean *cacheable);
+
+gboolean db_postgres_statements_is_cacheable (DbPostgresStatements *self, const char *sql);
+
+/* The server has prepared it in the run @epoch. */
+void db_postgres_statements_note_prepared (DbPostgresStatements *self,
+                                           DbPostgresStatement *statement,
+                                           guint64 epoch);
+
+/* The server no longer has it, or @deallocate: shall no longer have it. Nothing happens if it has
+ * been forgotten before. */
 void db_postgres_statements_forget (DbPostgresStatements *self,
                                     DbPostgresStatement *statement,
                                     gboolean deallocate);
@@ -37,12 +56,9 @@ void db_postgres_statements_forget (DbPostgresStatements *self,
 /* The server has none of them any more. */
 void db_postgres_statements_clear (DbPostgresStatements *self);
 
+/* How many it keeps from now on; what is too much is deallocated. */
+void db_postgres_statements_resize (DbPostgresStatements *self, guint size);
+guint db_postgres_statements_get_size (DbPostgresStatements *self);
+
 /* SQL that deallocates one statement that fell out, or NULL. */
 char *db_postgres_statements_pop_deallocate (DbPostgresStatements *self);
-
-/* TRUE for the statements that may be prepared: those whose first word is SELECT, INSERT and so on.
- */
-gboolean db_postgres_sql_is_preparable (const char *sql);
-
-/* TRUE if the first word is @word, in any case. */
-gboolean db_postgres_sql_begins_with (const char *sql, const char *word);

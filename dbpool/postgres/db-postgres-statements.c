@@ -8,6 +8,8 @@
 
 #include "db-postgres-statements-private.h"
 
+#include "db-postgres-sql-private.h"
+
 #include <string.h>
 
 /* Longer texts are not worth the memory of keeping them. */
@@ -23,14 +25,31 @@ struct _DbPostgresStatements
   GQueue to_deallocate; /* of names */
 };
 
+DbPostgresStatement *
+db_postgres_statement_ref (DbPostgresStatement *self)
+{
+  self->ref_count++;
+  return self;
+}
+
+void
+db_postgres_statement_unref (DbPostgresStatement *self)
+{
+  if (--self->ref_count > 0)
+    return;
+  g_free (self->sql);
+  g_free (self->name);
+  g_free (self);
+}
+
 static void
-statement_free (gpointer data)
+leave (gpointer data)
 {
   DbPostgresStatement *statement = data;
 
-  g_free (statement->sql);
-  g_free (statement->name);
-  g_free (statement);
+  statement->is_known = FALSE;
+  statement->prepared = FALSE;
+  db_postgres_statement_unref (statement);
 }
 
 DbPostgresStatements *
@@ -40,7 +59,7 @@ db_postgres_statements_new (guint size)
 
   self->size = size;
   self->salt = g_random_int ();
-  self->by_sql = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, statement_free);
+  self->by_sql = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, leave);
   g_queue_init (&self->used);
   g_queue_init (&self->to_deallocate);
   return self;
@@ -67,49 +86,100 @@ db_postgres_statements_forget (DbPostgresStatements *self,
                                DbPostgresStatement *statement,
                                gboolean deallocate)
 {
+  if (!statement->is_known)
+    return;
   if (deallocate && statement->prepared)
-    g_queue_push_tail (&self->to_deallocate, g_steal_pointer (&statement->name));
+    g_queue_push_tail (&self->to_deallocate, g_strdup (statement->name));
   g_queue_unlink (&self->used, &statement->link);
   g_hash_table_remove (self->by_sql, statement->sql);
 }
 
+void
+db_postgres_statements_note_prepared (DbPostgresStatements *self,
+                                      DbPostgresStatement *statement,
+                                      guint64 epoch)
+{
+  statement->preparing = FALSE;
+  statement->epoch = epoch;
+  if (statement->is_known)
+    statement->prepared = TRUE;
+  else
+    g_queue_push_tail (&self->to_deallocate, g_strdup (statement->name));
+}
+
 static void
+shrink (DbPostgresStatements *self, guint size)
+{
+  while (self->used.length > size)
+    db_postgres_statements_forget (self, self->used.tail->data, TRUE);
+}
+
+void
+db_postgres_statements_resize (DbPostgresStatements *self, guint size)
+{
+  self->size = size;
+  shrink (self, size);
+}
+
+guint
+db_postgres_statements_get_size (DbPostgresStatements *self)
+{
+  return self->size;
+}
+
+gboolean
+db_postgres_statements_is_cacheable (DbPostgresStatements *self, const char *sql)
+{
+  return self->size > 0 && strlen (sql) <= MAX_SQL_SIZE && db_postgres_sql_is_preparable (sql);
+}
+
+static DbPostgresStatement *
 add (DbPostgresStatements *self, const char *sql)
 {
-  DbPostgresStatement *statement;
+  DbPostgresStatement *statement = g_new0 (DbPostgresStatement, 1);
 
-  if (strlen (sql) > MAX_SQL_SIZE)
-    return;
-  if (self->used.length >= self->size)
-    db_postgres_statements_forget (self, self->used.tail->data, TRUE);
-
-  statement = g_new0 (DbPostgresStatement, 1);
+  shrink (self, self->size - 1);
+  statement->ref_count = 1;
+  statement->is_known = TRUE;
   statement->sql = g_strdup (sql);
   statement->link.data = statement;
   g_hash_table_insert (self->by_sql, statement->sql, statement);
   g_queue_push_head_link (&self->used, &statement->link);
+  return statement;
 }
 
-DbPostgresStatement *
-db_postgres_statements_use (DbPostgresStatements *self, const char *sql)
+static DbPostgresStatement *
+look_up (DbPostgresStatements *self, const char *sql)
 {
-  DbPostgresStatement *statement;
+  DbPostgresStatement *statement = self->used.head != NULL ? self->used.head->data : NULL;
 
-  if (self->size == 0)
-    return NULL;
-  statement = self->used.head != NULL ? self->used.head->data : NULL;
-  if (statement == NULL || strcmp (statement->sql, sql) != 0)
-    statement = g_hash_table_lookup (self->by_sql, sql);
-  if (statement == NULL)
-    {
-      if (db_postgres_sql_is_preparable (sql))
-        add (self, sql);
-      return NULL;
-    }
-  if (self->used.head != &statement->link)
+  if (statement != NULL && strcmp (statement->sql, sql) == 0)
+    return statement;
+  statement = g_hash_table_lookup (self->by_sql, sql);
+  if (statement != NULL)
     {
       g_queue_unlink (&self->used, &statement->link);
       g_queue_push_head_link (&self->used, &statement->link);
+    }
+  return statement;
+}
+
+DbPostgresStatement *
+db_postgres_statements_use (DbPostgresStatements *self,
+                            const char *sql,
+                            gboolean now,
+                            gboolean *cacheable)
+{
+  DbPostgresStatement *statement = self->size > 0 ? look_up (self, sql) : NULL;
+
+  *cacheable = statement != NULL || db_postgres_statements_is_cacheable (self, sql);
+  if (!*cacheable)
+    return NULL;
+  if (statement == NULL)
+    {
+      statement = add (self, sql);
+      if (!now)
+        return NULL;
     }
   if (statement->name == NULL)
     statement->name = g_strdup_printf ("dbpool_%08x_%u", self->salt, ++self->last_number);
@@ -122,68 +192,4 @@ db_postgres_statements_pop_deallocate (DbPostgresStatements *self)
   g_autofree char *name = g_queue_pop_head (&self->to_deallocate);
 
   return name != NULL ? g_strconcat ("DEALLOCATE ", name, NULL) : NULL;
-}
-
-/* Comments of the SQL standard are skipped, nested ones too, and parentheses: "(SELECT". */
-static const char *
-skip_to_first_word (const char *sql)
-{
-  for (;;)
-    {
-      if (g_ascii_isspace (*sql) || *sql == '(')
-        sql++;
-      else if (sql[0] == '-' && sql[1] == '-')
-        sql += strcspn (sql, "\n");
-      else if (sql[0] == '/' && sql[1] == '*')
-        {
-          guint depth = 0;
-
-          do
-            {
-              if (sql[0] == '/' && sql[1] == '*')
-                {
-                  depth++;
-                  sql += 2;
-                }
-              else if (sql[0] == '*' && sql[1] == '/')
-                {
-                  depth--;
-                  sql += 2;
-                }
-              else if (*sql != '\0')
-                sql++;
-            }
-          while (depth > 0 && *sql != '\0');
-        }
-      else
-        return sql;
-    }
-}
-
-static gboolean
-is_word (const char *start, const char *word)
-{
-  gsize length = strlen (word);
-
-  return g_ascii_strncasecmp (start, word, length) == 0 && !g_ascii_isalnum (start[length]) &&
-         start[length] != '_';
-}
-
-gboolean
-db_postgres_sql_begins_with (const char *sql, const char *word)
-{
-  return is_word (skip_to_first_word (sql), word);
-}
-
-gboolean
-db_postgres_sql_is_preparable (const char *sql)
-{
-  static const char *const words[] = {"SELECT", "INSERT", "UPDATE", "DELETE",
-                                      "WITH",   "VALUES", "MERGE",  "TABLE"};
-  const char *start = skip_to_first_word (sql);
-
-  for (gsize i = 0; i < G_N_ELEMENTS (words); i++)
-    if (is_word (start, words[i]))
-      return TRUE;
-  return FALSE;
 }

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "db-params.h"
-#include "db-result.h"
+#include "db-result-private.h"
 
 #include <libpq-fe.h>
 
@@ -29,8 +29,19 @@ typedef struct
 } DbPostgresParams;
 
 /* @params may be NULL. Clear @self also after a failure. */
-gboolean db_postgres_params_init (DbPostgresParams *self, DbParams *params, GError **error);
+gboolean
+db_postgres_params_init (DbPostgresParams *self, DbParams *params, guint row, GError **error);
 void db_postgres_params_clear (DbPostgresParams *self);
 
 /* @result: rows, or a command that succeeded. */
 DbResult *db_postgres_result_convert (const PGresult *result, gboolean no_rows);
+
+/* The same bit by bit: a builder with the columns of @result, and the rows of one more. */
+DbResultBuilder *db_postgres_result_begin (const PGresult *result);
+void db_postgres_result_append (DbResultBuilder *builder, const PGresult *result);
+
+/* The columns of @result, for who runs the statement again: see db_result_builder_new_shared(). */
+DbResultShape *db_postgres_result_get_shape (const PGresult *result);
+
+/* What values of a PostgreSQL type are here; @element: of an array, what its elements are. */
+DbValueType db_postgres_type_from_oid (Oid oid, DbValueType *element);

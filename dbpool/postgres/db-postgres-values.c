@@ -12,68 +12,85 @@
 #include "db-params-private.h"
 #include "db-result-private.h"
 
-#include <math.h>
 #include <string.h>
 
 /* The protocol counts parameters in 16 bits. */
 #define MAX_PARAMS 65535
 
-/* From PostgreSQL's pg_type; these never change. */
-enum
+typedef struct
 {
-  OID_BOOL = 16,
-  OID_BYTEA = 17,
-  OID_INT8 = 20,
-  OID_INT2 = 21,
-  OID_INT4 = 23,
-  OID_OID = 26,
-  OID_JSON = 114,
-  OID_FLOAT4 = 700,
-  OID_FLOAT8 = 701,
-  OID_DATE = 1082,
-  OID_TIME = 1083,
-  OID_TIMESTAMP = 1114,
-  OID_TIMESTAMPTZ = 1184,
-  OID_NUMERIC = 1700,
-  OID_UUID = 2950,
-  OID_JSONB = 3802,
+  Oid oid;
+  Oid array; /* its array type; 0: none, or one that is written in another way */
+  DbValueType type;
+} KnownType;
+
+/* From PostgreSQL's pg_type, by frequency; these numbers never change. What is not here, such as an
+ * enumeration, is text, and so is an array of it. */
+static const KnownType known_types[] = {
+  {20, 1016, DB_VALUE_TYPE_INT64},          /* int8 */
+  {23, 1007, DB_VALUE_TYPE_INT64},          /* int4 */
+  {25, 1009, DB_VALUE_TYPE_TEXT},           /* text */
+  {1043, 1015, DB_VALUE_TYPE_TEXT},         /* varchar */
+  {16, 1000, DB_VALUE_TYPE_BOOLEAN},        /* bool */
+  {701, 1022, DB_VALUE_TYPE_DOUBLE},        /* float8 */
+  {1700, 1231, DB_VALUE_TYPE_DECIMAL},      /* numeric */
+  {1184, 1185, DB_VALUE_TYPE_TIMESTAMP_TZ}, /* timestamptz */
+  {1114, 1115, DB_VALUE_TYPE_TIMESTAMP},    /* timestamp */
+  {1082, 1182, DB_VALUE_TYPE_DATE},         /* date */
+  {2950, 2951, DB_VALUE_TYPE_UUID},         /* uuid */
+  {3802, 3807, DB_VALUE_TYPE_JSON},         /* jsonb */
+  {114, 199, DB_VALUE_TYPE_JSON},           /* json */
+  {17, 1001, DB_VALUE_TYPE_BYTES},          /* bytea */
+  {21, 1005, DB_VALUE_TYPE_INT64},          /* int2 */
+  {26, 1028, DB_VALUE_TYPE_INT64},          /* oid */
+  {700, 1021, DB_VALUE_TYPE_DOUBLE},        /* float4 */
+  {1083, 1183, DB_VALUE_TYPE_TIME},         /* time */
+  {1266, 1270, DB_VALUE_TYPE_TIME},         /* timetz */
+  {1042, 1014, DB_VALUE_TYPE_TEXT},         /* bpchar */
+  {19, 1003, DB_VALUE_TYPE_TEXT},           /* name */
+  {18, 1002, DB_VALUE_TYPE_TEXT},           /* "char" */
+  {1186, 1187, DB_VALUE_TYPE_TEXT},         /* interval */
+  {790, 791, DB_VALUE_TYPE_TEXT},           /* money */
+  {869, 1041, DB_VALUE_TYPE_TEXT},          /* inet */
+  {650, 651, DB_VALUE_TYPE_TEXT},           /* cidr */
+  {829, 1040, DB_VALUE_TYPE_TEXT},          /* macaddr */
+  {774, 775, DB_VALUE_TYPE_TEXT},           /* macaddr8 */
+  {142, 143, DB_VALUE_TYPE_TEXT},           /* xml */
+  {1560, 1561, DB_VALUE_TYPE_TEXT},         /* bit */
+  {1562, 1563, DB_VALUE_TYPE_TEXT},         /* varbit */
+  {600, 1017, DB_VALUE_TYPE_TEXT},          /* point */
+  {601, 1018, DB_VALUE_TYPE_TEXT},          /* lseg */
+  {602, 1019, DB_VALUE_TYPE_TEXT},          /* path */
+  {604, 1027, DB_VALUE_TYPE_TEXT},          /* polygon */
+  {628, 629, DB_VALUE_TYPE_TEXT},           /* line */
+  {718, 719, DB_VALUE_TYPE_TEXT},           /* circle */
+  {603, 0, DB_VALUE_TYPE_TEXT},             /* box: its arrays have ";" for "," */
+  {3614, 3643, DB_VALUE_TYPE_TEXT},         /* tsvector */
+  {3615, 3645, DB_VALUE_TYPE_TEXT},         /* tsquery */
+  {4072, 4073, DB_VALUE_TYPE_TEXT},         /* jsonpath */
+  {3904, 3905, DB_VALUE_TYPE_TEXT},         /* int4range */
+  {3926, 3927, DB_VALUE_TYPE_TEXT},         /* int8range */
+  {3906, 3907, DB_VALUE_TYPE_TEXT},         /* numrange */
+  {3908, 3909, DB_VALUE_TYPE_TEXT},         /* tsrange */
+  {3910, 3911, DB_VALUE_TYPE_TEXT},         /* tstzrange */
+  {3912, 3913, DB_VALUE_TYPE_TEXT},         /* daterange */
 };
 
-static DbValueType
-type_from_oid (Oid oid)
+DbValueType
+db_postgres_type_from_oid (Oid oid, DbValueType *element)
 {
-  switch (oid)
+  *element = DB_VALUE_TYPE_NULL;
+  for (gsize i = 0; i < G_N_ELEMENTS (known_types); i++)
     {
-    case OID_BOOL:
-      return DB_VALUE_TYPE_BOOLEAN;
-    case OID_INT8:
-    case OID_INT2:
-    case OID_INT4:
-    case OID_OID:
-      return DB_VALUE_TYPE_INT64;
-    case OID_FLOAT4:
-    case OID_FLOAT8:
-      return DB_VALUE_TYPE_DOUBLE;
-    case OID_NUMERIC:
-      return DB_VALUE_TYPE_DECIMAL;
-    case OID_BYTEA:
-      return DB_VALUE_TYPE_BYTES;
-    case OID_DATE:
-      return DB_VALUE_TYPE_DATE;
-    case OID_TIME:
-      return DB_VALUE_TYPE_TIME;
-    case OID_TIMESTAMP:
-      return DB_VALUE_TYPE_TIMESTAMP;
-    case OID_TIMESTAMPTZ:
-      return DB_VALUE_TYPE_TIMESTAMP_TZ;
-    case OID_UUID:
-      return DB_VALUE_TYPE_UUID;
-    case OID_JSON:
-    case OID_JSONB:
-      return DB_VALUE_TYPE_JSON;
-    default:
-      return DB_VALUE_TYPE_TEXT;
+      if (known_types[i].oid == oid)
+        return known_types[i].type;
+      if (known_types[i].array == oid && oid != 0)
+        {
+          *element = known_types[i].type;
+          return DB_VALUE_TYPE_ARRAY;
+        }
     }
+  return DB_VALUE_TYPE_TEXT;
 }
 
 static const char *
@@ -89,16 +106,6 @@ format_int64 (char *buffer, gint64 value)
   if (value < 0)
     *--end = '-';
   return end;
-}
-
-static const char *
-format_double (char *buffer, double value)
-{
-  if (isnan (value))
-    return "NaN";
-  if (isinf (value))
-    return value > 0 ? "Infinity" : "-Infinity";
-  return g_ascii_dtostr (buffer, DB_POSTGRES_NUMBER_SIZE, value);
 }
 
 static gboolean
@@ -118,7 +125,8 @@ set_value (DbPostgresParams *self, guint i, const DbValue *value, char *number, 
       self->values[i] = format_int64 (number, value->integer);
       return TRUE;
     case DB_VALUE_TYPE_DOUBLE:
-      self->values[i] = format_double (number, value->real);
+      db_value_format_double (value->real, number);
+      self->values[i] = number;
       return TRUE;
     case DB_VALUE_TYPE_BYTES:
       if (value->size > G_MAXINT)
@@ -135,6 +143,7 @@ set_value (DbPostgresParams *self, guint i, const DbValue *value, char *number, 
     case DB_VALUE_TYPE_TIMESTAMP_TZ:
     case DB_VALUE_TYPE_UUID:
     case DB_VALUE_TYPE_JSON:
+    case DB_VALUE_TYPE_ARRAY:
     case DB_VALUE_TYPE_MIXED:
     default:
       if (memchr (value->text, '\0', value->size) != NULL)
@@ -178,15 +187,15 @@ allocate (DbPostgresParams *self, guint n, char (**numbers)[DB_POSTGRES_NUMBER_S
 }
 
 gboolean
-db_postgres_params_init (DbPostgresParams *self, DbParams *params, GError **error)
+db_postgres_params_init (DbPostgresParams *self, DbParams *params, guint row, GError **error)
 {
   char (*numbers)[DB_POSTGRES_NUMBER_SIZE];
   const DbValue *values = NULL;
   guint n = 0;
 
   self->allocated = NULL;
-  if (params != NULL && db_params_get_n_rows (params) > 0)
-    values = db_params_get_values (params, 0, &n);
+  if (params != NULL && db_params_get_n_rows (params) > row)
+    values = db_params_get_values (params, row, &n);
   if (n > MAX_PARAMS)
     {
       g_set_error (error, DB_ERROR, DB_ERROR_LIMIT,
@@ -219,6 +228,12 @@ parse_int64 (const char *text)
   return negative ? (gint64) -value : (gint64) value;
 }
 
+static inline guint8
+hex_value (char digit)
+{
+  return (digit & 0xf) + 9 * ((guint8) digit >> 6);
+}
+
 static void
 add_bytea (DbResultBuilder *builder, const char *text, int length)
 {
@@ -237,7 +252,7 @@ add_bytea (DbResultBuilder *builder, const char *text, int length)
   size = (length - 2) / 2;
   bytes = g_malloc (size + 1);
   for (gsize i = 0; i < size; i++)
-    bytes[i] = g_ascii_xdigit_value (text[2 + 2 * i]) << 4 | g_ascii_xdigit_value (text[3 + 2 * i]);
+    bytes[i] = hex_value (text[2 + 2 * i]) << 4 | hex_value (text[3 + 2 * i]);
   db_result_builder_add_bytes (builder, bytes, size);
 }
 
@@ -267,6 +282,7 @@ add_cell (DbResultBuilder *builder, DbValueType type, const char *text, int leng
     case DB_VALUE_TYPE_TIMESTAMP_TZ:
     case DB_VALUE_TYPE_UUID:
     case DB_VALUE_TYPE_JSON:
+    case DB_VALUE_TYPE_ARRAY:
     case DB_VALUE_TYPE_MIXED:
     default:
       db_result_builder_add_text (builder, type, text, length);
@@ -287,26 +303,53 @@ rows_affected (const PGresult *result)
   return parse_int64 (text);
 }
 
-DbResult *
-db_postgres_result_convert (const PGresult *result, gboolean no_rows)
+DbResultShape *
+db_postgres_result_get_shape (const PGresult *result)
+{
+  int n_columns = PQnfields (result);
+  DbResultShape *shape = db_result_shape_new ((guint) n_columns);
+
+  for (int column = 0; column < n_columns; column++)
+    {
+      DbValueType element;
+      DbValueType type = db_postgres_type_from_oid (PQftype (result, column), &element);
+
+      db_result_shape_set_column (shape, (guint) column, PQfname (result, column), type, element);
+    }
+  return shape;
+}
+
+DbResultBuilder *
+db_postgres_result_begin (const PGresult *result)
+{
+  int n_columns = PQnfields (result);
+  DbResultBuilder *builder = db_result_builder_new (n_columns);
+
+  for (int column = 0; column < n_columns; column++)
+    {
+      DbValueType element;
+      DbValueType type = db_postgres_type_from_oid (PQftype (result, column), &element);
+
+      db_result_builder_set_column (builder, column, PQfname (result, column), type);
+      db_result_builder_set_element_type (builder, column, element);
+    }
+  return builder;
+}
+
+void
+db_postgres_result_append (DbResultBuilder *builder, const PGresult *result)
 {
   int n_columns = PQnfields (result);
   int n_rows = PQntuples (result);
-  DbResultBuilder *builder;
   DbValueType inline_types[16];
   g_autofree DbValueType *allocated = NULL;
   DbValueType *types = inline_types;
+  DbValueType element;
 
-  if (no_rows)
-    return db_result_new_without_rows (rows_affected (result), -1);
-  builder = db_result_builder_new (n_columns);
   if (n_columns > (int) G_N_ELEMENTS (inline_types))
     types = allocated = g_new (DbValueType, n_columns);
   for (int column = 0; column < n_columns; column++)
-    {
-      types[column] = type_from_oid (PQftype (result, column));
-      db_result_builder_set_column (builder, column, PQfname (result, column), types[column]);
-    }
+    types[column] = db_postgres_type_from_oid (PQftype (result, column), &element);
   for (int row = 0; row < n_rows; row++)
     {
       for (int column = 0; column < n_columns; column++)
@@ -318,5 +361,16 @@ db_postgres_result_convert (const PGresult *result, gboolean no_rows)
                       PQgetlength (result, row, column));
         }
     }
+}
+
+DbResult *
+db_postgres_result_convert (const PGresult *result, gboolean no_rows)
+{
+  DbResultBuilder *builder;
+
+  if (no_rows)
+    return db_result_new_without_rows (rows_affected (result), -1);
+  builder = db_postgres_result_begin (result);
+  db_postgres_result_append (builder, result);
   return db_result_builder_finish (builder, rows_affected (result), -1);
 }

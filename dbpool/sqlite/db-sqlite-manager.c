@@ -13,13 +13,14 @@
 #include "db-error-private.h"
 #include "db-lock-private.h"
 #include "db-pool-config-private.h"
+#include "db-session-private.h"
 #include "db-sqlite-manager.h"
+#include "db-sqlite-run-private.h"
 #include "db-sqlite-setup-private.h"
 #include "db-sqlite-uri-private.h"
 #include "db-worker-private.h"
 
 #define DEFAULT_BUSY_TIMEOUT (5 * G_USEC_PER_SEC)
-#define DEFAULT_CACHE_SIZE 100
 
 /**
  * DbSqliteManager:
@@ -59,7 +60,6 @@ struct _DbSqliteManager
   GVariant *pragmas;
   gboolean read_only;
   gboolean create_if_missing;
-  guint cache_size;
 
   /* Written under open_lock and lock, once; what they point to is read-only. */
   DbSqliteSettings *settings;
@@ -78,10 +78,9 @@ typedef enum
   PROP_PRAGMAS,
   PROP_READ_ONLY,
   PROP_CREATE_IF_MISSING,
-  PROP_STATEMENT_CACHE_SIZE,
 } DbSqliteManagerProperty;
 
-static GParamSpec *properties[PROP_STATEMENT_CACHE_SIZE + 1];
+static GParamSpec *properties[PROP_CREATE_IF_MISSING + 1];
 
 static void db_sqlite_manager_iface_init (DbConnectionManagerInterface *iface);
 
@@ -127,7 +126,6 @@ freeze_settings_locked (DbSqliteManager *self, GError **error)
   settings->read_only = self->read_only;
   settings->create = self->create_if_missing;
   settings->busy_timeout = self->busy_timeout;
-  settings->cache_size = self->cache_size;
   self->settings = settings;
   return TRUE;
 }
@@ -245,8 +243,9 @@ roll_back (DbSqliteSession *session, GCancellable *cancellable, GError **error)
 
   if (!db_sqlite_session_enter (session, cancellable, 0, error))
     return FALSE;
-  ok = sqlite3_get_autocommit (db_sqlite_session_get_db (session)) ||
-       db_sqlite_session_exec (session, "ROLLBACK", NULL, error);
+  ok = db_sqlite_session_inspect (session, error) &&
+       (sqlite3_get_autocommit (db_sqlite_session_get_db (session)) ||
+        db_sqlite_session_exec (session, "ROLLBACK", NULL, error));
   db_sqlite_session_leave (session);
   return ok;
 }
@@ -347,9 +346,6 @@ db_sqlite_manager_get_property (GObject *object, guint prop_id, GValue *value, G
     case PROP_CREATE_IF_MISSING:
       g_value_set_boolean (value, self->create_if_missing);
       break;
-    case PROP_STATEMENT_CACHE_SIZE:
-      g_value_set_uint (value, self->cache_size);
-      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
     }
@@ -363,15 +359,6 @@ replace_string (char **field, const char *value)
   g_free (*field);
   *field = g_strdup (value);
   return TRUE;
-}
-
-static gboolean
-replace_uint (guint *field, guint value)
-{
-  gboolean changed = *field != value;
-
-  *field = value;
-  return changed;
 }
 
 static gboolean
@@ -424,8 +411,6 @@ set_property_locked (DbSqliteManager *self, DbSqliteManagerProperty prop, const 
       return replace_boolean (&self->read_only, g_value_get_boolean (value));
     case PROP_CREATE_IF_MISSING:
       return replace_boolean (&self->create_if_missing, g_value_get_boolean (value));
-    case PROP_STATEMENT_CACHE_SIZE:
-      return replace_uint (&self->cache_size, g_value_get_uint (value));
     default:
       return FALSE;
     }
@@ -441,7 +426,7 @@ db_sqlite_manager_set_property (GObject *object,
   gboolean changed = FALSE;
   gboolean frozen;
 
-  if (prop_id < PROP_PATH || prop_id > PROP_STATEMENT_CACHE_SIZE)
+  if (prop_id < PROP_PATH || prop_id > PROP_CREATE_IF_MISSING)
     {
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
       return;
@@ -550,16 +535,6 @@ db_sqlite_manager_class_init (DbSqliteManagerClass *klass)
   properties[PROP_CREATE_IF_MISSING] =
     g_param_spec_boolean ("create-if-missing", NULL, NULL, TRUE, flags);
 
-  /**
-   * DbSqliteManager:statement-cache-size:
-   *
-   * How many prepared statements a session keeps; 0: none.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_STATEMENT_CACHE_SIZE] =
-    g_param_spec_uint ("statement-cache-size", NULL, NULL, 0, 10000, DEFAULT_CACHE_SIZE, flags);
-
   g_object_class_install_properties (object_class, G_N_ELEMENTS (properties), properties);
 }
 
@@ -572,7 +547,6 @@ db_sqlite_manager_init (DbSqliteManager *self)
   self->foreign_keys = TRUE;
   self->busy_timeout = DEFAULT_BUSY_TIMEOUT;
   self->create_if_missing = TRUE;
-  self->cache_size = DEFAULT_CACHE_SIZE;
 }
 
 static void
@@ -650,9 +624,12 @@ db_sqlite_manager_new_from_uri (const char *uri, GError **error)
  * Gets the handle of SQLite's own interface behind a connection.
  *
  * Use it only while the connection is yours and nothing else runs on it, and leave nothing behind:
- * finalize your statements before the connection is released. What is written through the handle
- * does not stand in dbpool's queue of writers; SQLite's own locks hold. The session is cleaned when
- * the connection is returned. May be called by whoever uses the connection and does not block.
+ * finalize your statements before the connection is released, or its session is closed. What is
+ * written through the handle does not stand in dbpool's queue of writers; SQLite's own locks hold.
+ * Hooks, handlers, a transaction and settings that are left are undone when the connection is
+ * returned; an update hook takes away what [method@Db.Result.get_last_insert_id] relies on after
+ * `INSERT … ON CONFLICT DO UPDATE`. May be called by whoever uses the connection and does not
+ * block.
  *
  * Returns: (transfer none) (nullable): a handle, or %NULL if the connection was released or belongs
  * to another kind of database
@@ -669,6 +646,5 @@ db_sqlite_connection_get_handle (DbConnection *connection)
   session = db_connection_get_session (connection);
   if (session == NULL || !DB_IS_SQLITE_SESSION (session))
     return NULL;
-  db_session_mark_dirty (session);
-  return db_sqlite_session_get_db (DB_SQLITE_SESSION (session));
+  return db_sqlite_session_lend_db (DB_SQLITE_SESSION (session));
 }

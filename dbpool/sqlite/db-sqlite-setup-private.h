@@ -19,7 +19,6 @@ typedef struct
   gboolean read_only;
   gboolean create;
   gint64 busy_timeout;
-  guint cache_size;
   GPtrArray *early_pragmas; /* statements that come before the first page is written */
   GPtrArray *pragmas;       /* the other statements of the user's, in order */
 } DbSqliteSettings;

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "db-error-private.h"
+#include "db-sqlite-run-private.h"
 #include "db-sqlite-setup-private.h"
 
 /* Not "off": it gives up ROLLBACK, and a defensive session refuses it. */
@@ -426,8 +427,8 @@ db_sqlite_setup_open (const DbSqliteSettings *settings, GCancellable *cancellabl
   db = open_handle (settings, error);
   if (db == NULL)
     return NULL;
-  session = db_sqlite_session_new (db, get_token (settings), settings->description,
-                                   settings->busy_timeout, settings->cache_size);
+  session =
+    db_sqlite_session_new (db, get_token (settings), settings->description, settings->busy_timeout);
   if (!db_sqlite_session_enter (session, cancellable, 0, error))
     return NULL;
   ok = apply_settings (settings, session, is_new, &local_error);
@@ -500,19 +501,6 @@ restore_journal_mode (const DbSqliteSettings *settings, DbSqliteSession *session
   return apply_journal_mode (settings, session, FALSE, error);
 }
 
-/* Hooks that a borrower of the handle may have installed. */
-static void
-remove_hooks (sqlite3 *db)
-{
-  sqlite3_set_authorizer (db, NULL, NULL);
-  sqlite3_trace_v2 (db, 0, NULL, NULL);
-  sqlite3_commit_hook (db, NULL, NULL);
-  sqlite3_rollback_hook (db, NULL, NULL);
-  sqlite3_update_hook (db, NULL, NULL);
-  sqlite3_db_config (db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-  sqlite3_db_config (db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
-}
-
 gboolean
 db_sqlite_setup_clean (const DbSqliteSettings *settings,
                        DbSqliteSession *session,
@@ -522,7 +510,6 @@ db_sqlite_setup_clean (const DbSqliteSettings *settings,
 {
   gboolean ok;
 
-  remove_hooks (db_sqlite_session_get_db (session));
   db_sqlite_session_install_handlers (session);
   if (!db_sqlite_session_enter (session, cancellable, 0, error))
     return FALSE;

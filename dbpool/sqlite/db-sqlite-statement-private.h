@@ -8,6 +8,7 @@
 
 #include <sqlite3.h>
 
+#include "db-description-private.h"
 #include "db-result-private.h"
 #include "db-value-private.h"
 
@@ -25,11 +26,18 @@ typedef struct
   guint n_slots;
   guint *slots; /* for SQLite's parameter i + 1, the value that is bound to it */
 
+  /* Of the columns that are declared as something that SQLite has no storage for. */
+  DbValueType *types; /* DB_VALUE_TYPE_NULL for the others; NULL if there are none */
+  int n_types;
+  int n_prepared; /* what SQLite counts: the declarations were read then; -1: not yet */
+
   gboolean cached;             /* the cache owns it */
   gboolean cacheable;          /* running it again is worth something */
   gboolean writes;             /* needs the write token */
   gboolean changes_rows;       /* sqlite3_changes() speaks of it */
   gboolean inserts;            /* sqlite3_last_insert_rowid() may speak of it */
+  gboolean controls;           /* begins or ends a transaction or savepoint */
+  gboolean commits;            /* what it ends is kept */
   gboolean begins_read_only;   /* the transaction that it begins only reads */
   gboolean changes_session;    /* the session has to be reset after it */
   gboolean sets_busy_timeout;  /* it may have replaced the busy handler */
@@ -44,10 +52,15 @@ DbSqliteStatement *
 db_sqlite_statement_new (sqlite3_stmt *stmt, const char *sql, gsize length, GError **error);
 void db_sqlite_statement_free (DbSqliteStatement *self);
 
-/* @values: at least n_values of them, borrowed until the statement is reset and its bindings are
- * cleared. Returns SQLite's code, MISMATCH for a value that SQLite does not know; @bad is its
- * index. */
-int db_sqlite_statement_bind (DbSqliteStatement *self, const DbValue *values, guint *bad);
+/* @values: at least n_values of them; without @copy borrowed until the statement is reset and its
+ * bindings are cleared. Returns SQLite's code, MISMATCH for a value that SQLite does not know; @bad
+ * is its index. */
+int db_sqlite_statement_bind (DbSqliteStatement *self,
+                              const DbValue *values,
+                              gboolean copy,
+                              guint *bad);
+
+void db_sqlite_statement_describe (DbSqliteStatement *self, DbDescription *description);
 
 /* After the first step, which may have changed the columns. */
 DbResultBuilder *db_sqlite_statement_new_builder (DbSqliteStatement *self, int n_columns);
@@ -65,6 +78,7 @@ typedef struct
 
 void db_sqlite_cache_init (DbSqliteCache *self, guint size);
 void db_sqlite_cache_clear (DbSqliteCache *self);
+void db_sqlite_cache_set_size (DbSqliteCache *self, guint size);
 DbSqliteStatement *db_sqlite_cache_lookup (DbSqliteCache *self, const char *sql);
 
 /* Takes @statement if it is worth it. */

@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include "db-error.h"
+#include "db-sqlite-declared-private.h"
 #include "db-sqlite-statement-private.h"
 
 #include <math.h>
@@ -25,6 +26,8 @@ typedef enum
   VERB_OTHER_FILE = 1 << 4,
   VERB_MAYBE_TEMP = 1 << 5,
   VERB_PRAGMA = 1 << 6,
+  VERB_CONTROLS = 1 << 7,
+  VERB_COMMITS = 1 << 8,
 } VerbFlags;
 
 static const struct
@@ -39,12 +42,12 @@ static const struct
   {"WITH", VERB_CACHE | VERB_CHANGES_ROWS | VERB_INSERTS},
   {"REPLACE", VERB_CACHE | VERB_CHANGES_ROWS | VERB_INSERTS},
   {"VALUES", VERB_CACHE},
-  {"BEGIN", VERB_CACHE},
-  {"COMMIT", VERB_CACHE},
-  {"END", VERB_CACHE},
-  {"ROLLBACK", VERB_CACHE},
-  {"SAVEPOINT", VERB_CACHE},
-  {"RELEASE", VERB_CACHE},
+  {"BEGIN", VERB_CACHE | VERB_CONTROLS},
+  {"COMMIT", VERB_CACHE | VERB_CONTROLS | VERB_COMMITS},
+  {"END", VERB_CACHE | VERB_CONTROLS | VERB_COMMITS},
+  {"ROLLBACK", VERB_CACHE | VERB_CONTROLS},
+  {"SAVEPOINT", VERB_CACHE | VERB_CONTROLS},
+  {"RELEASE", VERB_CACHE | VERB_CONTROLS | VERB_COMMITS},
   {"EXPLAIN", VERB_NONE},
   {"PRAGMA", VERB_PRAGMA},
   {"ATTACH", VERB_SESSION | VERB_OTHER_FILE},
@@ -126,6 +129,8 @@ classify (DbSqliteStatement *self)
   self->cacheable = (flags & VERB_CACHE) != 0 && strlen (self->sql) <= LONGEST_CACHED;
   self->changes_rows = self->writes && (flags & VERB_CHANGES_ROWS) != 0;
   self->inserts = self->writes && (flags & VERB_INSERTS) != 0;
+  self->controls = (flags & VERB_CONTROLS) != 0;
+  self->commits = (flags & VERB_COMMITS) != 0;
   self->opens_another_file = (flags & VERB_OTHER_FILE) != 0;
   self->changes_session = (flags & VERB_SESSION) != 0 ||
                           ((flags & VERB_MAYBE_TEMP) != 0 && contains_word (start, "temp"));
@@ -207,6 +212,7 @@ db_sqlite_statement_new (sqlite3_stmt *stmt, const char *sql, gsize length, GErr
   self->stmt = stmt;
   self->sql = g_strndup (sql, length);
   self->link.data = self;
+  self->n_prepared = -1;
   classify (self);
   if (!map_parameters (self, error))
     return NULL;
@@ -217,13 +223,14 @@ void
 db_sqlite_statement_free (DbSqliteStatement *self)
 {
   sqlite3_finalize (self->stmt);
+  g_free (self->types);
   g_free (self->slots);
   g_free (self->sql);
   g_free (self);
 }
 
 static int
-bind_value (sqlite3_stmt *stmt, int slot, const DbValue *value)
+bind_value (sqlite3_stmt *stmt, int slot, const DbValue *value, sqlite3_destructor_type keep)
 {
   switch (value->type)
     {
@@ -239,7 +246,7 @@ bind_value (sqlite3_stmt *stmt, int slot, const DbValue *value)
     case DB_VALUE_TYPE_BYTES:
       if (value->size == 0)
         return sqlite3_bind_zeroblob (stmt, slot, 0);
-      return sqlite3_bind_blob64 (stmt, slot, value->text, value->size, SQLITE_STATIC);
+      return sqlite3_bind_blob64 (stmt, slot, value->text, value->size, keep);
     case DB_VALUE_TYPE_TEXT:
     case DB_VALUE_TYPE_DECIMAL:
     case DB_VALUE_TYPE_DATE:
@@ -248,7 +255,8 @@ bind_value (sqlite3_stmt *stmt, int slot, const DbValue *value)
     case DB_VALUE_TYPE_TIMESTAMP_TZ:
     case DB_VALUE_TYPE_UUID:
     case DB_VALUE_TYPE_JSON:
-      return sqlite3_bind_text64 (stmt, slot, value->text, value->size, SQLITE_STATIC, SQLITE_UTF8);
+      return sqlite3_bind_text64 (stmt, slot, value->text, value->size, keep, SQLITE_UTF8);
+    case DB_VALUE_TYPE_ARRAY:
     case DB_VALUE_TYPE_MIXED:
     default:
       return SQLITE_MISMATCH;
@@ -256,11 +264,13 @@ bind_value (sqlite3_stmt *stmt, int slot, const DbValue *value)
 }
 
 int
-db_sqlite_statement_bind (DbSqliteStatement *self, const DbValue *values, guint *bad)
+db_sqlite_statement_bind (DbSqliteStatement *self, const DbValue *values, gboolean copy, guint *bad)
 {
+  sqlite3_destructor_type keep = copy ? SQLITE_TRANSIENT : SQLITE_STATIC;
+
   for (guint i = 0; i < self->n_slots; i++)
     {
-      int rc = bind_value (self->stmt, (int) i + 1, &values[self->slots[i]]);
+      int rc = bind_value (self->stmt, (int) i + 1, &values[self->slots[i]], keep);
 
       if (rc != SQLITE_OK)
         {
@@ -280,19 +290,29 @@ db_sqlite_statement_read_row (DbSqliteStatement *self, int n_columns, DbResultBu
     switch (sqlite3_column_type (stmt, i))
       {
       case SQLITE_INTEGER:
-        db_result_builder_add_int64 (builder, sqlite3_column_int64 (stmt, i));
-        break;
+        {
+          gint64 value = sqlite3_column_int64 (stmt, i);
+
+          if (self->types != NULL && self->types[i] == DB_VALUE_TYPE_BOOLEAN && (value >> 1) == 0)
+            db_result_builder_add_boolean (builder, value != 0);
+          else
+            db_result_builder_add_int64 (builder, value);
+          break;
+        }
       case SQLITE_FLOAT:
         db_result_builder_add_double (builder, sqlite3_column_double (stmt, i));
         break;
       case SQLITE_TEXT:
         {
           const char *text = (const char *) sqlite3_column_text (stmt, i);
+          gsize size = (gsize) sqlite3_column_bytes (stmt, i);
+          DbValueType type = DB_VALUE_TYPE_TEXT;
 
           if (text == NULL)
             return FALSE;
-          db_result_builder_add_text (builder, DB_VALUE_TYPE_TEXT, text,
-                                      (gsize) sqlite3_column_bytes (stmt, i));
+          if (self->types != NULL && db_sqlite_declared_fits (self->types[i], text, size))
+            type = self->types[i];
+          db_result_builder_add_text (builder, type, text, size);
           break;
         }
       case SQLITE_BLOB:
@@ -309,17 +329,60 @@ db_sqlite_statement_read_row (DbSqliteStatement *self, int n_columns, DbResultBu
   return TRUE;
 }
 
+/* Again after SQLite prepared the statement anew, since the schema had changed. */
+static void
+read_declarations (DbSqliteStatement *self, int n_columns)
+{
+  self->n_prepared = sqlite3_stmt_status (self->stmt, SQLITE_STMTSTATUS_REPREPARE, FALSE);
+  g_clear_pointer (&self->types, g_free);
+  for (int i = 0; i < n_columns; i++)
+    {
+      DbValueType type = db_sqlite_declared_parse (sqlite3_column_decltype (self->stmt, i));
+
+      if (type == DB_VALUE_TYPE_NULL)
+        continue;
+      if (self->types == NULL)
+        {
+          self->types = g_new (DbValueType, n_columns);
+          for (int j = 0; j < n_columns; j++)
+            self->types[j] = DB_VALUE_TYPE_NULL;
+        }
+      self->types[i] = type;
+    }
+}
+
+void
+db_sqlite_statement_describe (DbSqliteStatement *self, DbDescription *description)
+{
+  int n_columns = sqlite3_column_count (self->stmt);
+
+  for (guint i = 0; i < self->n_values; i++)
+    db_description_add_param (description, DB_VALUE_TYPE_NULL, NULL);
+  for (int i = 0; i < n_columns; i++)
+    {
+      const char *name = sqlite3_column_name (self->stmt, i);
+      const char *declared = sqlite3_column_decltype (self->stmt, i);
+      g_autofree char *valid_name = g_utf8_make_valid (name != NULL ? name : "", -1);
+      g_autofree char *type_name = declared != NULL ? g_utf8_make_valid (declared, -1) : NULL;
+
+      db_description_add_column (description, valid_name, db_sqlite_declared_expect (declared),
+                                 type_name);
+    }
+}
+
 DbResultBuilder *
 db_sqlite_statement_new_builder (DbSqliteStatement *self, int n_columns)
 {
   DbResultBuilder *builder = db_result_builder_new ((guint) n_columns);
 
+  if (sqlite3_stmt_status (self->stmt, SQLITE_STMTSTATUS_REPREPARE, FALSE) != self->n_prepared)
+    read_declarations (self, n_columns);
   for (int i = 0; i < n_columns; i++)
     {
       const char *name = sqlite3_column_name (self->stmt, i);
 
       db_result_builder_set_column (builder, (guint) i, name != NULL ? name : "",
-                                    DB_VALUE_TYPE_NULL);
+                                    self->types != NULL ? self->types[i] : DB_VALUE_TYPE_NULL);
     }
   return builder;
 }
@@ -361,17 +424,30 @@ db_sqlite_cache_lookup (DbSqliteCache *self, const char *sql)
   return statement;
 }
 
-void
-db_sqlite_cache_offer (DbSqliteCache *self, DbSqliteStatement *statement)
+static void
+shrink_to (DbSqliteCache *self, guint n)
 {
-  if (!statement->cacheable || self->size == 0)
-    return;
-  while (self->order.length >= self->size)
+  while (self->order.length > n)
     {
       DbSqliteStatement *oldest = g_queue_pop_tail_link (&self->order)->data;
 
       g_hash_table_remove (self->table, oldest->sql);
     }
+}
+
+void
+db_sqlite_cache_set_size (DbSqliteCache *self, guint size)
+{
+  self->size = size;
+  shrink_to (self, size);
+}
+
+void
+db_sqlite_cache_offer (DbSqliteCache *self, DbSqliteStatement *statement)
+{
+  if (!statement->cacheable || self->size == 0)
+    return;
+  shrink_to (self, self->size - 1);
   statement->cached = TRUE;
   g_queue_push_head_link (&self->order, &statement->link);
   g_hash_table_insert (self->table, statement->sql, statement);

@@ -12,13 +12,15 @@
 
 static gboolean G_GNUC_PRINTF (2, 3) fail (GError **error, const char *format, ...)
 {
+  g_autofree char *bytes = NULL;
+  g_autofree char *text = NULL; /* an error is text, whatever the URI is */
   va_list args;
-  GError *new_error;
 
   va_start (args, format);
-  new_error = g_error_new_valist (DB_ERROR, DB_ERROR_CONFIGURATION, format, args);
+  bytes = g_strdup_vprintf (format, args);
   va_end (args);
-  g_propagate_error (error, new_error);
+  text = g_utf8_make_valid (bytes, -1);
+  g_set_error_literal (error, DB_ERROR, DB_ERROR_CONFIGURATION, text);
   return FALSE;
 }
 

@@ -64,6 +64,7 @@ cell_to_text (DbResult *result, guint row, guint column)
     case DB_VALUE_TYPE_TIMESTAMP_TZ:
     case DB_VALUE_TYPE_UUID:
     case DB_VALUE_TYPE_JSON:
+    case DB_VALUE_TYPE_ARRAY:
     case DB_VALUE_TYPE_MIXED:
     default:
       return g_strdup (db_result_get_text (result, row, column));

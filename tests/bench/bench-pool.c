@@ -215,10 +215,21 @@ bench_cancels (guint n)
 
 #define HOLD_NS 20000
 
+/* Opens when all threads are there: the first one must not have the sessions to itself until then.
+ */
+typedef struct
+{
+  GMutex lock;
+  GCond cond;
+  guint n_missing; /* lock */
+  gint64 until;    /* lock; 0: not open */
+  gint64 duration;
+} Gate;
+
 typedef struct
 {
   DbPool *pool; /* NULL: every thread has what it needs */
-  gint64 until;
+  Gate *gate;
   guint64 cycles;
 } Worker;
 
@@ -258,12 +269,31 @@ calibrate (void)
 
 static guint hold;
 
+static gint64
+pass_gate (Gate *gate)
+{
+  gint64 until;
+
+  g_mutex_lock (&gate->lock);
+  if (--gate->n_missing == 0)
+    {
+      gate->until = g_get_monotonic_time () + gate->duration;
+      g_cond_broadcast (&gate->cond);
+    }
+  while (gate->until == 0)
+    g_cond_wait (&gate->cond, &gate->lock);
+  until = gate->until;
+  g_mutex_unlock (&gate->lock);
+  return until;
+}
+
 static gpointer
 hold_in_thread (gpointer data)
 {
   Worker *worker = data;
+  gint64 until = pass_gate (worker->gate);
 
-  while (g_get_monotonic_time () < worker->until)
+  while (g_get_monotonic_time () < until)
     {
       DbConnection *connection =
         worker->pool != NULL ? db_pool_acquire (worker->pool, NULL, NULL) : NULL;
@@ -280,12 +310,12 @@ static void
 run_workers (Worker *workers, guint n_threads, DbPool *pool, gint64 duration)
 {
   g_autofree GThread **threads = g_new0 (GThread *, n_threads);
-  gint64 until = g_get_monotonic_time () + duration;
+  Gate gate = {.n_missing = n_threads, .duration = duration};
 
   for (guint i = 0; i < n_threads; i++)
     {
       workers[i].pool = pool;
-      workers[i].until = until;
+      workers[i].gate = &gate;
       threads[i] = g_thread_new ("holder", hold_in_thread, &workers[i]);
     }
   for (guint i = 0; i < n_threads; i++)

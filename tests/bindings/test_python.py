@@ -109,9 +109,7 @@ class TestQueries(Story):
     def test_parameters_that_are_refused(self):
         sql = "SELECT id FROM dbpool_python WHERE id = $1"
         for value, error, words in (
-            (2**63, OverflowError, "64 bits"),
-            (-(2**63) - 1, OverflowError, "parameter 1"),
-            ([1, 2], TypeError, "one by one"),
+            ({1, 2}, TypeError, "parameter 1 has the type set"),
             (object(), TypeError, "parameter 1 has the type object"),
             ("a\0b", ValueError, "NUL"),
             ("\ud800", UnicodeError, ""),
@@ -393,8 +391,8 @@ class TestAwaitables(Story):
             with self.assertRaises(GLib.Error) as caught:
                 await conn.query_awaitable("SELEKT 1")
             self.assertTrue(caught.exception.matches(Db.error_quark(), Db.Error.QUERY))
-            with self.assertRaises(OverflowError):
-                await conn.query_awaitable("SELECT $1", 2**64)
+            with self.assertRaises(TypeError):
+                await conn.query_awaitable("SELECT $1", object())
             conn.release()
             self.assertEqual((await self.pool.query_awaitable("SELECT 7"))[0], (7,))
             self.assertEqual(await self.pool.execute_awaitable("DELETE FROM dbpool_python"), 3)

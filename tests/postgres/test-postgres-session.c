@@ -83,7 +83,7 @@ test_types (Fixture *fixture, gconstpointer data)
   assert_cell (result, 19, DB_VALUE_TYPE_JSON, "{\"a\": 1}");
   assert_cell (result, 20, DB_VALUE_TYPE_TEXT, "text");
   g_assert_true (db_result_is_null (result, 0, 21));
-  assert_cell (result, 22, DB_VALUE_TYPE_TEXT, "{1,2}");
+  assert_cell (result, 22, DB_VALUE_TYPE_ARRAY, "{1,2}");
   g_assert_cmpstr (db_result_get_column_name (result, 22), ==, "numbers");
   g_assert_cmpint (db_result_get_last_insert_id (result), ==, -1);
 }
@@ -445,8 +445,8 @@ test_prepared_off (void)
 {
   Fixture fixture = {fixture_manager_new (NULL), NULL};
 
-  g_object_set (fixture.manager, "prepared-statements", FALSE, NULL);
   fixture.session = fixture_open (fixture.manager);
+  db_session_set_statement_cache (fixture.session, 0);
   repeat (&fixture, "SELECT 1", 5);
   g_assert_cmpint (count_prepared (&fixture), ==, 0);
   fixture_close (fixture.manager, fixture.session);

@@ -144,6 +144,91 @@ assert_fails (DbSession *session, const char *sql, int code, const char *part)
     g_error ("\"%s\" does not contain \"%s\"", error->message, part);
 }
 
+/* A request that runs on a thread of its own. */
+typedef struct
+{
+  DbSession *session;
+  DbStatementPlan plan;
+  GCancellable *cancellable;
+  GThread *thread;
+
+  DbResult *result;
+  GError *error;
+  gint64 ended;
+} RequestJob;
+
+static inline gpointer
+request_thread (gpointer data)
+{
+  RequestJob *job = data;
+
+  job->result = db_session_run (job->session, &job->plan, job->cancellable, &job->error);
+  job->ended = g_get_monotonic_time ();
+  return NULL;
+}
+
+static inline void
+start_request (RequestJob *job)
+{
+  job->thread = g_thread_new ("request", request_thread, job);
+}
+
+/* Stops it as soon as it runs; how long it took to end from then on. */
+static inline gint64
+stop_request (RequestJob *job)
+{
+  gint64 begin;
+
+  if (job->cancellable != NULL)
+    {
+      g_cancellable_cancel (job->cancellable);
+      begin = g_get_monotonic_time ();
+    }
+  else
+    {
+      while (!db_session_cancel (job->session))
+        g_usleep (100);
+      begin = g_get_monotonic_time ();
+    }
+  g_thread_join (job->thread);
+  return job->ended - begin;
+}
+
+/* Until somebody stands in the queue of those that write, behind another one. */
+static inline void
+wait_for_writer_in_queue (DbSession *holder)
+{
+  for (;;)
+    {
+      g_autofree char *text = db_sqlite_token_describe_holder (DB_SQLITE_SESSION (holder)->token);
+
+      if (text != NULL && strstr (text, "; 1 more wait") != NULL)
+        return;
+      g_usleep (100);
+    }
+}
+
+/* Runs for minutes if nobody stops it. */
+#define ENDLESS_QUERY                                                                              \
+  "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) "                              \
+  "SELECT count(*) FROM c WHERE x < 0"
+
+/* A generous bound for "at once" on a loaded machine. */
+#define AT_ONCE G_USEC_PER_SEC
+
+/* The three kinds of databases, as data of a test. */
+static inline DbSqliteManager *
+new_manager_of (Fixture *fixture, const char *kind, gint64 busy_timeout)
+{
+  DbSqliteManager *manager =
+    db_sqlite_manager_new (strcmp (kind, "memory") == 0 ? ":memory:" : fixture->file);
+
+  if (strcmp (kind, "memory") != 0)
+    g_object_set (manager, "journal-mode", kind, NULL);
+  g_object_set (manager, "busy-timeout", busy_timeout, NULL);
+  return manager;
+}
+
 #define assert_contains(text, part)                                                                \
   G_STMT_START                                                                                     \
   {                                                                                                \

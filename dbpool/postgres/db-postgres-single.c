@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ * SPDX-FileCopyrightText: 2026 The dbpool authors */
+
+/* One statement, or a script. A statement that the cache has prepared, or wants to have, is run by
+ * its name; if that turns out to be out of date outside a transaction, it is run once more without
+ * one. No lock: it works on the session of whoever runs it. */
+
+#include "config.h"
+
+#include "db-postgres-run-private.h"
+
+#include "db-postgres-sql-private.h"
+#include "db-postgres-values-private.h"
+
+static gboolean
+queue_statement (DbPostgresRun *self,
+                 DbPostgresStatement *statement,
+                 const DbPostgresParams *params)
+{
+  PGconn *conn = self->session->conn;
+  DbPostgresItem *item;
+
+  if (statement != NULL && !statement->prepared &&
+      !db_postgres_run_queue_prepare (self, statement, self->plan->sql))
+    return FALSE;
+  item = db_postgres_run_add (self, DB_POSTGRES_ITEM_STATEMENT);
+  item->n_params = params->n;
+  if (statement == NULL)
+    return PQsendQueryParams (conn, self->plan->sql, params->n, NULL, params->values,
+                              params->lengths, params->formats, 0);
+  item->statement = db_postgres_statement_ref (statement);
+  return PQsendQueryPrepared (conn, statement->name, params->n, params->values, params->lengths,
+                              params->formats, 0);
+}
+
+static gboolean
+queue_pipeline (DbPostgresRun *self, DbPostgresStatement *statement, const DbPostgresParams *params)
+{
+  return db_postgres_run_enter_pipeline (self) && db_postgres_run_queue_preface (self, 1) &&
+         queue_statement (self, statement, params) && db_postgres_run_queue_sync (self);
+}
+
+static DbPostgresStatement *
+choose_statement (DbPostgresRun *self)
+{
+  DbPostgresSession *session = self->session;
+  DbPostgresStatement *statement;
+  gboolean cacheable;
+
+  if (self->flags & DB_POSTGRES_RUN_INTERNAL || self->was_retried ||
+      self->plan->flags & DB_STATEMENT_UNCACHED)
+    return NULL;
+  statement = db_postgres_statements_use (session->statements, self->plan->sql, FALSE, &cacheable);
+  if (cacheable)
+    db_session_count_statement (DB_SESSION (session), statement != NULL && statement->prepared);
+  return statement;
+}
+
+static gboolean
+send_with_params (DbPostgresRun *self)
+{
+  DbPostgresStatement *statement = choose_statement (self);
+  DbPostgresParams params;
+  gboolean ok =
+    db_postgres_params_init (&params, self->plan->params, self->plan->row, &self->error);
+
+  if (ok && (db_postgres_run_wants_setting (self) || (statement != NULL && !statement->prepared)))
+    ok = queue_pipeline (self, statement, &params);
+  else if (ok)
+    ok = queue_statement (self, statement, &params);
+  db_postgres_params_clear (&params);
+  return ok;
+}
+
+static gboolean
+send_single (DbPostgresRun *self)
+{
+  gboolean is_script = (self->plan->flags & DB_STATEMENT_SCRIPT) != 0;
+  gboolean is_alone = is_script || db_postgres_sql_begins_with (self->plan->sql, "COPY");
+
+  if (is_alone && db_postgres_run_wants_setting (self))
+    return db_postgres_run_send_prelude (self);
+  if (!is_script)
+    return send_with_params (self);
+  db_postgres_run_add (self, DB_POSTGRES_ITEM_STATEMENT);
+  return PQsendQuery (self->session->conn, self->plan->sql);
+}
+
+static void
+take_single (DbPostgresRun *self, PGresult *result)
+{
+  db_postgres_run_note_command (self, result, self->plan->sql);
+  PQclear (self->result);
+  self->result = result;
+}
+
+/* The first error says why; a second one only that the socket is gone. */
+static void
+fail_single (DbPostgresRun *self, const PGresult *result)
+{
+  if (self->error != NULL)
+    return;
+  self->may_retry = db_postgres_run_is_stale (self, result);
+  self->error = db_postgres_run_make_error (self, result);
+}
+
+static gboolean
+again_single (DbPostgresRun *self)
+{
+  if (!self->may_retry || self->was_retried || !self->was_idle ||
+      PQtransactionStatus (self->session->conn) != PQTRANS_IDLE)
+    return FALSE;
+  g_clear_error (&self->error);
+  db_session_take_error_info (DB_SESSION (self->session), NULL);
+  self->was_retried = TRUE;
+  return TRUE;
+}
+
+static DbResult *
+finish_single (DbPostgresRun *self)
+{
+  return db_postgres_result_convert (self->result, (self->plan->flags & DB_STATEMENT_NO_ROWS) != 0);
+}
+
+const DbPostgresRunKind db_postgres_single_kind = {
+  send_single, take_single, fail_single, NULL, again_single, finish_single,
+};
