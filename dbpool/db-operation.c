@@ -238,17 +238,21 @@ finish (DbOperation *self)
 {
   g_autoptr (GTask) task = g_steal_pointer (&self->task);
   DbSession *session = g_steal_pointer (&self->session);
+  DbResult *result;
+  GError *error;
 
   if (session != NULL)
     {
       settle (self, session);
       db_lease_leave (db_connection_get_lease (self->connection));
     }
-  DB_TSAN_RELEASE (self);
-  if (self->error != NULL)
-    g_task_return_error (task, g_steal_pointer (&self->error));
+  error = g_steal_pointer (&self->error);
+  result = g_steal_pointer (&self->result);
+  DB_TSAN_RELEASE (self); /* the last that is done to it here */
+  if (error != NULL)
+    g_task_return_error (task, error);
   else
-    g_task_return_pointer (task, g_steal_pointer (&self->result), g_object_unref);
+    g_task_return_pointer (task, result, g_object_unref);
 }
 
 static void go_on (DbOperation *self);

@@ -21,6 +21,8 @@
  * [method@Db.Transaction.rollback]. A transaction that is begun inside another one is a savepoint.
  * Dropping the last reference to an open one takes its work back, without blocking: the ROLLBACK
  * goes in front of the connection's next statement, or is done when the connection is returned.
+ * One that is begun while a cursor of PostgreSQL's has begun a transaction for itself is a
+ * savepoint in that, and lasts when the cursor has ended.
  *
  * It holds a reference to its connection, which so stays on loan until it is released explicitly or
  * the transaction is dropped as well.
@@ -78,6 +80,14 @@ db_transaction_own_connection (DbTransaction *self)
   self->owns = TRUE;
 }
 
+/* It has ended. The connection goes when the operation, which has it now, is over. */
+static void
+give_back (DbTransaction *self)
+{
+  if (self->owns)
+    db_connection_release (self->connection);
+}
+
 /* Begin. */
 
 static gboolean
@@ -119,6 +129,17 @@ init_begin (DbOperation *operation,
   operation->transaction_flags = flags;
 }
 
+/* It may have begun, and something else failed after it. */
+static DbTransaction *
+end_begin (DbOperation *operation, DbConnection *connection, DbResult *result)
+{
+  if (result != NULL)
+    return transaction_new (connection, operation->serial);
+  if (operation->serial != 0)
+    db_connection_abandon_transaction (connection, operation->serial);
+  return NULL;
+}
+
 /**
  * db_connection_begin:
  * @self: a connection
@@ -151,7 +172,7 @@ db_connection_begin (DbConnection *self,
 
   init_begin (&operation, self, isolation, flags);
   result = db_operation_run (&operation, cancellable, error);
-  return result != NULL ? transaction_new (self, operation.serial) : NULL;
+  return end_begin (&operation, self, result);
 }
 
 /**
@@ -211,7 +232,7 @@ db_connection_begin_finish (DbConnection *self, GAsyncResult *result, GError **e
 
   operation = g_task_get_task_data (G_TASK (result));
   rows = g_task_propagate_pointer (G_TASK (result), error);
-  return rows != NULL ? transaction_new (self, operation->serial) : NULL;
+  return end_begin (operation, self, rows);
 }
 
 /* Commit and rollback. */
@@ -228,6 +249,7 @@ find_open (DbOperation *operation, DbSession *session, GError **error)
     db_connection_pop_transactions (operation->connection, 0);
   g_set_error_literal (error, DB_ERROR, DB_ERROR_QUERY,
                        "the transaction has ended already (or was rolled back by the database)");
+  give_back (operation->subject);
   return -1;
 }
 
@@ -271,9 +293,8 @@ complete_end (DbOperation *operation, DbSession *session, GError **error)
       db_connection_pop_transactions (self->connection, (guint) depth);
       depth = -1;
     }
-  /* It goes when the operation, which has it now, is over. */
-  if (depth < 0 && self->owns)
-    db_connection_release (self->connection);
+  if (depth < 0)
+    give_back (self);
 }
 
 static void

@@ -244,6 +244,25 @@ measure (const DbBatchItem *item)
   return size;
 }
 
+/* Why a statement cannot be part of a batch, or NULL. */
+static GError *
+refuse (const char *sql)
+{
+  static const char *const words[] = {"BEGIN",    "START", "COMMIT",    "END",
+                                      "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"};
+
+  if (db_postgres_sql_begins_with (sql, "COPY"))
+    return g_error_new_literal (DB_ERROR, DB_ERROR_NOT_SUPPORTED,
+                                "COPY cannot be part of a batch: run it by itself");
+  for (gsize i = 0; i < G_N_ELEMENTS (words); i++)
+    if (db_postgres_sql_begins_with (sql, words[i]))
+      return g_error_new (DB_ERROR, DB_ERROR_QUERY,
+                          "%s cannot be part of a batch, which is a transaction of its own: begin "
+                          "one, and run the batch in it",
+                          words[i]);
+  return NULL;
+}
+
 static gboolean
 queue_item (DbPostgresRun *self, guint position)
 {
@@ -254,10 +273,9 @@ queue_item (DbPostgresRun *self, guint position)
   gboolean ok;
 
   db_batch_run_get_item (self->plan->batch, position, &item);
-  if (db_postgres_sql_begins_with (item.sql, "COPY"))
-    return queue_stop (self, g_error_new_literal (DB_ERROR, DB_ERROR_NOT_SUPPORTED,
-                                                  "COPY cannot be part of a batch: run it by "
-                                                  "itself"));
+  error = refuse (item.sql);
+  if (error != NULL)
+    return queue_stop (self, error);
   if (!db_postgres_params_init (&params, item.params, item.row, &error))
     {
       db_postgres_params_clear (&params);

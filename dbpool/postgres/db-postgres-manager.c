@@ -182,10 +182,8 @@ db_postgres_manager_reset_session (DbConnectionManager *manager,
                                    GError **error)
 {
   DbPostgresSession *self = DB_POSTGRES_SESSION (session);
-  gboolean clean = level == DB_RESET_CLEAN ||
-                   (level == DB_RESET_DIRTY && db_session_is_dirty (DB_SESSION (session)));
   gint64 timeout = cancellable != NULL ? 0 : ANSWER_TIMEOUT;
-  gboolean in_transaction;
+  gboolean in_transaction, clean;
   g_autofree char *sql = NULL;
 
   if (db_postgres_session_is_sound (self) &&
@@ -193,6 +191,7 @@ db_postgres_manager_reset_session (DbConnectionManager *manager,
     return FALSE;
   if (!is_resettable (self, &in_transaction, error))
     return FALSE;
+  clean = level == DB_RESET_CLEAN || (level == DB_RESET_DIRTY && db_session_is_dirty (session));
   if (!in_transaction && !clean)
     return TRUE;
 

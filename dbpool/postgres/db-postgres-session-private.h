@@ -41,7 +41,7 @@ typedef struct
   DbSessionState state; /* of the session when it began */
 } DbPostgresStream;
 
-void db_postgres_stream_free (DbPostgresStream *self);
+void db_postgres_stream_drop (DbPostgresSession *session);
 
 struct _DbPostgresSession
 {

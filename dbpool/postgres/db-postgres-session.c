@@ -600,7 +600,7 @@ db_postgres_session_close (DbPostgresSession *self)
   db_lock_lock (&self->lock);
   while (self->sending || self->n_watching > 0)
     db_cond_wait (&self->cond, &self->lock);
-  g_clear_pointer (&self->stream, db_postgres_stream_free);
+  db_postgres_stream_drop (self);
   conn = g_steal_pointer (&self->conn);
   fd = self->fd;
   self->fd = -1;
@@ -627,7 +627,7 @@ db_postgres_session_finalize (GObject *object)
       db_lock_lock (&self->lock);
       db_lock_unlock (&self->lock);
     }
-  g_clear_pointer (&self->stream, db_postgres_stream_free);
+  db_postgres_stream_drop (self);
   g_clear_pointer (&self->conn, PQfinish);
   g_clear_pointer (&self->cancel_request, PQfreeCancel);
   g_clear_pointer (&self->statements, db_postgres_statements_free);

@@ -15,10 +15,16 @@
 
 #include "db-error.h"
 #include "db-postgres-values-private.h"
+#include "db-session-private.h"
 
 void
-db_postgres_stream_free (DbPostgresStream *self)
+db_postgres_stream_drop (DbPostgresSession *session)
 {
+  DbPostgresStream *self = g_steal_pointer (&session->stream);
+
+  if (self == NULL)
+    return;
+  db_session_remove_leftover (DB_SESSION (session));
   PQclear (self->first);
   g_free (self);
 }
@@ -138,7 +144,7 @@ db_postgres_stream_end (DbPostgresRun *self)
   if (stream->data != NULL && stream->destroy != NULL)
     stream->destroy (stream->data);
   else if (is_open (self))
-    g_clear_pointer (&self->session->stream, db_postgres_stream_free);
+    db_postgres_stream_drop (self->session);
   stream->data = NULL;
   stream->destroy = NULL;
   stream->done = TRUE;
@@ -156,7 +162,7 @@ keep_open (DbPostgresRun *self)
   open->first = g_steal_pointer (&self->result);
   session->stream = open;
   self->plan->stream->data = GSIZE_TO_POINTER (open->serial);
-  db_session_mark_dirty (DB_SESSION (session));
+  db_session_add_leftover (DB_SESSION (session));
 }
 
 static void
