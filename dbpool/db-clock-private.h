@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* How long the machine has slept since it was started, in microseconds. The monotonic clock, by which
- * dbpool measures, stands still meanwhile. */
+/* How long the machine has slept since it was started, in microseconds. The monotonic clock, by
+ * which dbpool measures, stands still meanwhile. */
 
 #pragma once
 

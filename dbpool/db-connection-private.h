@@ -46,7 +46,7 @@ typedef struct
   char *sql; /* or */
   DbStream *stream;
   const char *undo; /* what makes up for a failure of it, which then is none */
-  gboolean loses; /* takes back what others have run in a transaction of cursors */
+  gboolean loses;   /* takes back what others have run in a transaction of cursors */
 } DbPending;
 
 /* The next one, which is no longer open afterwards; FALSE if there is none. */
@@ -57,10 +57,12 @@ void db_stream_free (DbStream *self);
 /* "ROLLBACK", or what takes a savepoint back. */
 char *db_connection_format_rollback (guint depth);
 
-/* How the last operation ended: the details of an error move from the session to the connection.
- * @ran: a statement of the application's succeeded. */
-void
-db_connection_note_outcome (DbConnection *self, DbSession *session, gboolean failed, gboolean ran);
+/* A statement of the application's succeeded. */
+void db_connection_note_success (DbConnection *self);
+
+/* What the database said of the error that the application is told now; NULL: it is none of the
+ * database's, or no error. */
+void db_connection_set_error_info (DbConnection *self, DbErrorInfo *info);
 
 /* A tuple of an application's as a table: FALSE with an error if a value has no SQL type. @params
  * is consumed if floating, and may be NULL, like what comes of it. */

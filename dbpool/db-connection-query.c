@@ -62,8 +62,9 @@ new_task (DbConnection *self,
 {
   GTask *task = g_task_new (self, cancellable, callback, user_data);
 
-  g_task_set_source_tag (task, tag);
+  /* In this order: a tag without a name makes one. */
   g_task_set_name (task, name);
+  g_task_set_source_tag (task, tag);
   return task;
 }
 
@@ -182,7 +183,7 @@ db_connection_query_finish (DbConnection *self, GAsyncResult *result, GError **e
   g_return_val_if_fail (DB_IS_CONNECTION (self), NULL);
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
 
-  return g_task_propagate_pointer (G_TASK (result), error);
+  return db_operation_finish (G_TASK (result), error);
 }
 
 /**

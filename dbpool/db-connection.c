@@ -47,7 +47,9 @@ struct _DbConnection
   guint64 last_serial;     /* lock */
   int abandoned_depth;     /* lock: end what is open from here on; -1: nothing */
   GQueue dropped;          /* lock: of DbPending *: what cursors have left */
-  DbErrorInfo *last_error; /* lock */
+  DbErrorInfo *last_error; /* lock; atomic, to see whether there is one */
+
+  int has_pending; /* atomic: there may be something to end; until then there are no transactions */
 };
 
 typedef struct
@@ -182,6 +184,7 @@ push_locked (DbConnection *self, gboolean for_cursors)
   if (self->transactions == NULL)
     self->transactions = g_array_new (FALSE, FALSE, sizeof (DbOpenTransaction));
   g_array_append_val (self->transactions, transaction);
+  g_atomic_int_set (&self->has_pending, TRUE);
   return transaction.serial;
 }
 
@@ -285,12 +288,13 @@ db_connection_leave_cursor (DbConnection *self, guint64 serial, char *name, DbSt
   pending->stream = stream;
   if (name != NULL)
     {
-      pending->sql = g_strdup_printf (
-        "SAVEPOINT dbpool_close; CLOSE %s; RELEASE SAVEPOINT dbpool_close", name);
+      pending->sql =
+        g_strdup_printf ("SAVEPOINT dbpool_close; CLOSE %s; RELEASE SAVEPOINT dbpool_close", name);
       pending->undo = "ROLLBACK TO SAVEPOINT dbpool_close; RELEASE SAVEPOINT dbpool_close";
     }
   g_free (name);
   g_queue_push_tail (&self->dropped, pending);
+  g_atomic_int_set (&self->has_pending, TRUE);
 }
 
 /* What a cursor has left. SQL only works where nothing has failed, and goes with its transaction
@@ -357,6 +361,9 @@ db_connection_take_pending (DbConnection *self, DbSession *session, DbPending *p
   DbSessionState state;
   gboolean is_clean, found;
 
+  /* Twice for each statement; most connections never have any. */
+  if (!g_atomic_int_get (&self->has_pending))
+    return FALSE;
   db_lock_lock (&self->lock);
   is_clean = self->abandoned_depth < 0 && self->dropped.length == 0 &&
              (self->transactions == NULL || self->transactions->len != 1);
@@ -377,22 +384,26 @@ db_connection_take_pending (DbConnection *self, DbSession *session, DbPending *p
 }
 
 void
-db_connection_note_outcome (DbConnection *self, DbSession *session, gboolean failed, gboolean ran)
+db_connection_note_success (DbConnection *self)
 {
-  DbErrorInfo *info = db_session_steal_error_info (session);
-
-  if (!failed)
-    g_clear_pointer (&info, db_error_info_unref);
+  if (!g_atomic_int_get (&self->has_pending))
+    return;
   db_lock_lock (&self->lock);
-  if (self->last_error != NULL || info != NULL)
-    {
-      DbErrorInfo *old = self->last_error;
-
-      self->last_error = info;
-      info = old;
-    }
-  if (ran && self->transactions != NULL && self->transactions->len > 0)
+  if (self->transactions != NULL && self->transactions->len > 0)
     get_transaction_locked (self, 0)->used = TRUE;
+  db_lock_unlock (&self->lock);
+}
+
+void
+db_connection_set_error_info (DbConnection *self, DbErrorInfo *info)
+{
+  /* As a rule there is none, and was none. */
+  if (info == NULL && g_atomic_pointer_get (&self->last_error) == NULL)
+    return;
+  if (info != NULL)
+    db_error_info_ref (info);
+  db_lock_lock (&self->lock);
+  info = g_atomic_pointer_exchange (&self->last_error, info);
   db_lock_unlock (&self->lock);
   g_clear_pointer (&info, db_error_info_unref);
 }
@@ -537,9 +548,11 @@ db_connection_get_session (DbConnection *self)
  * db_connection_get_last_error_info:
  * @self: a connection
  *
- * Gets what the database said of the error with which the last statement of the connection failed.
+ * Gets what the database said of the error with which the last call of the connection failed.
  *
- * May be called from any thread and does not block; also after the connection was released.
+ * The last call is the one that returned last, and of asynchronous ones the one that was finished
+ * last: so, right after an error, it is about that error. May be called from any thread and does
+ * not block; also after the connection was released.
  *
  * Returns: (transfer full) (nullable): the details; %NULL if the last statement succeeded, or if
  * its error was not the database's

@@ -60,10 +60,11 @@ struct _DbCursor
   gboolean own;      /* in a transaction that is begun for it */
   guint n_before;    /* how many characters the declaration has in front of the statement */
   char *name;
-  DbStream *stream; /* else */
-  guint64 serial;   /* of the transaction that it was opened in; 0: none */
-  int ended;        /* atomic */
-  int done;         /* atomic: its rows have all been read, and then it has ended */
+  DbStream *stream;  /* else */
+  DbErrorInfo *info; /* of the error with which its opening failed, for the finish */
+  guint64 serial;    /* of the transaction that it was opened in; 0: none */
+  int ended;         /* atomic */
+  int done;          /* atomic: its rows have all been read, and then it has ended */
 };
 
 G_DEFINE_FINAL_TYPE (DbCursor, db_cursor, G_TYPE_OBJECT)
@@ -89,6 +90,7 @@ db_cursor_dispose (GObject *object)
     end (self);
   g_clear_pointer (&self->stream, db_stream_free);
   g_clear_pointer (&self->name, g_free);
+  g_clear_pointer (&self->info, db_error_info_unref);
   g_clear_object (&self->connection);
   G_OBJECT_CLASS (db_cursor_parent_class)->dispose (object);
 }
@@ -293,12 +295,15 @@ opened_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GTask) task = user_data;
   DbCursor *self = g_task_get_task_data (task);
   GError *error = NULL;
-  g_autoptr (DbResult) opened = g_task_propagate_pointer (G_TASK (result), &error);
+  g_autoptr (DbResult) opened = db_operation_finish (G_TASK (result), &error);
 
   if (opened != NULL)
-    g_task_return_pointer (task, g_object_ref (self), g_object_unref);
-  else
-    g_task_return_error (task, error);
+    {
+      g_task_return_pointer (task, g_object_ref (self), g_object_unref);
+      return;
+    }
+  self->info = db_connection_get_last_error_info (self->connection);
+  g_task_return_error (task, error);
 }
 
 /* Takes @task and @params. */
@@ -399,9 +404,13 @@ db_connection_open_cursor_async (DbConnection *self,
 DbCursor *
 db_connection_open_cursor_finish (DbConnection *self, GAsyncResult *result, GError **error)
 {
+  DbCursor *failed;
+
   g_return_val_if_fail (DB_IS_CONNECTION (self), NULL);
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
 
+  failed = g_task_get_task_data (G_TASK (result));
+  db_connection_set_error_info (self, failed != NULL ? failed->info : NULL);
   return g_task_propagate_pointer (G_TASK (result), error);
 }
 
@@ -682,7 +691,7 @@ db_cursor_fetch_finish (DbCursor *self, GAsyncResult *result, GError **error)
   g_return_val_if_fail (DB_IS_CURSOR (self), NULL);
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
 
-  return g_task_propagate_pointer (G_TASK (result), error);
+  return db_operation_finish (G_TASK (result), error);
 }
 
 /**

@@ -4,6 +4,15 @@
 #pragma once
 
 #include "db-database-config.h"
+#include "db-pool-config.h"
+
+/* libpq's keywords and values, for PQconnectdbParams, each array NULL-terminated. Contains the
+ * password, and wipes it when freed. */
+typedef struct
+{
+  char **keywords;
+  char **values;
+} DbConninfo;
 
 /* From now on every setter is refused with a warning: a configuration is fixed once used. After it,
  * any thread may read. */
@@ -20,19 +29,53 @@ char *db_database_config_describe (DbDatabaseConfig *self);
 void
 db_database_config_set_keyword (DbDatabaseConfig *self, const char *keyword, const char *value);
 
-/* Reads one of libpq's URIs into a new @self. */
+/* Reads one of libpq's URIs into a new @self. What it says of the pool is put among the options. */
 gboolean db_database_config_read_uri (DbDatabaseConfig *self, const char *uri, GError **error);
+
+/* Puts the settings of the pool that are among the options into @config. */
+gboolean db_database_config_apply_pool_options (DbDatabaseConfig *self,
+                                                DbPoolConfig *config,
+                                                GError **error);
+
+/* libpq's lists of hosts and ports, separated by commas. An error does not say where they stood. */
+gboolean db_database_config_set_host_lists (DbDatabaseConfig *self,
+                                            const char *hosts,
+                                            const char *ports,
+                                            GError **error);
+
+/* Whether @text can be a host. The error shows it. */
+gboolean db_database_config_check_host (const char *text, gboolean may_have_port, GError **error);
+
+/* @name: as libpq writes it. */
+gboolean db_database_config_set_ssl_mode (DbDatabaseConfig *self, const char *name, GError **error);
+
+/* libpq's keywords that have no property; none without libpq. */
+char **db_database_config_list_keywords (void);
+
+/* Whether @value is of the type that libpq wants for @keyword, as far as that is known here. */
+gboolean db_database_config_check_keyword (const char *keyword, const char *value, GError **error);
+
+gboolean db_database_config_has_password (DbDatabaseConfig *self);
+
+/* Whether a keyword's value must not be shown. */
+gboolean db_database_config_is_secret (const char *keyword);
+
+/* libpq's name, NULL for the default. */
+const char *db_database_config_get_ssl_mode_name (DbDatabaseConfig *self);
+
+/* NULL when the password does not come from there. */
+char *db_database_config_dup_password_file (DbDatabaseConfig *self);
+
+/* Adds what the password file holds, when there is one. Blocks while it is read. FALSE with
+ * DB_ERROR_CONFIGURATION when that fails. */
+gboolean
+db_database_config_read_password_file (DbDatabaseConfig *self, DbConninfo *info, GError **error);
+
+/* Whether @key may stand in a group of a key file that describes a PostgreSQL database. */
+gboolean db_database_config_knows_key (const char *key);
 
 /* Wipes and frees a text; NULL is fine. */
 void db_wipe_and_free (gpointer text);
-
-/* libpq's keywords and values, for PQconnectdbParams, each array NULL-terminated. Contains the
- * password, and wipes it when freed. */
-typedef struct
-{
-  char **keywords;
-  char **values;
-} DbConninfo;
 
 DbConninfo *db_database_config_to_conninfo (DbDatabaseConfig *self);
 DbConninfo *db_conninfo_new (void);

@@ -11,7 +11,7 @@
 #include "config.h"
 
 #include "db-database-config-private.h"
-#include "db-error-private.h"
+#include "db-error.h"
 
 #include <string.h>
 
@@ -43,6 +43,7 @@ struct _DbDatabaseConfig
   char *database;
   char *username;
   char *password;
+  char *password_file;
   DbSslMode ssl_mode;
   char *ssl_root_cert;
   char *ssl_cert;
@@ -60,6 +61,7 @@ typedef enum
   PROP_DATABASE,
   PROP_USERNAME,
   PROP_PASSWORD,
+  PROP_PASSWORD_FILE,
   PROP_SSL_MODE,
   PROP_SSL_ROOT_CERT,
   PROP_SSL_CERT,
@@ -84,14 +86,21 @@ static const char *const ssl_modes[] = {
 };
 
 /* libpq's keywords whose values are secrets; those of its later versions too. */
-static gboolean
-is_secret_keyword (const char *keyword)
+gboolean
+db_database_config_is_secret (const char *keyword)
 {
   static const char *const secrets[] = {
     "password", "sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret", NULL,
   };
 
   return g_strv_contains (secrets, keyword);
+}
+
+/* What a URI said of the pool, which no server is told. */
+static gboolean
+is_pool_option (const char *keyword)
+{
+  return g_str_has_prefix (keyword, "pool_");
 }
 
 static void
@@ -135,6 +144,36 @@ endpoint_parse (const char *text)
   if (endpoint.host[0] == '\0')
     g_clear_pointer (&endpoint.host, g_free);
   return endpoint;
+}
+
+/* libpq separates hosts by commas, key files by semicolons. */
+static gboolean
+is_host (const char *host)
+{
+  g_autofree char *address = g_strndup (host, strcspn (host, "%")); /* without the zone */
+  const gboolean is_socket = host[0] == '/' || host[0] == '@';
+
+  for (const char *c = host; *c != '\0'; c++)
+    if (g_ascii_iscntrl (*c) || strchr (is_socket ? ",;" : ",; /@[]?#", *c) != NULL)
+      return FALSE;
+  return is_socket || strchr (host, ':') == NULL || g_hostname_is_ip_address (address);
+}
+
+gboolean
+db_database_config_check_host (const char *text, gboolean may_have_port, GError **error)
+{
+  DbEndpoint endpoint = endpoint_parse (text);
+  g_autofree char *host = endpoint.host;
+
+  if ((host == NULL || is_host (host)) && (endpoint.port == 0 || may_have_port))
+    return TRUE;
+  g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION,
+               may_have_port ? "“%s” is no host: write host, host:port with a port from 1 to "
+                               "65535, [address]:port, or the folder of a Unix socket"
+                             : "“%s” is no host: write a name, an address or the folder of a Unix "
+                               "socket, several with commas, and ports apart from them",
+               text);
+  return FALSE;
 }
 
 static char *
@@ -298,7 +337,7 @@ list_public_options (DbDatabaseConfig *self)
     {
       GList *next = l->next;
 
-      if (is_secret_keyword (l->data))
+      if (db_database_config_is_secret (l->data))
         keywords = g_list_delete_link (keywords, l);
       l = next;
     }
@@ -326,6 +365,7 @@ db_database_config_finalize (GObject *object)
   g_clear_pointer (&self->database, g_free);
   g_clear_pointer (&self->username, g_free);
   g_clear_pointer (&self->password, db_wipe_and_free);
+  g_clear_pointer (&self->password_file, g_free);
   g_clear_pointer (&self->ssl_root_cert, g_free);
   g_clear_pointer (&self->ssl_cert, g_free);
   g_clear_pointer (&self->ssl_key, g_free);
@@ -356,6 +396,9 @@ db_database_config_get_property (GObject *object, guint id, GValue *value, GPara
       break;
     case PROP_USERNAME:
       g_value_set_string (value, self->username);
+      break;
+    case PROP_PASSWORD_FILE:
+      g_value_set_string (value, self->password_file);
       break;
     case PROP_SSL_MODE:
       g_value_set_enum (value, self->ssl_mode);
@@ -411,6 +454,9 @@ db_database_config_set_property (GObject *object, guint id, const GValue *value,
       break;
     case PROP_PASSWORD:
       db_database_config_set_password (self, g_value_get_string (value));
+      break;
+    case PROP_PASSWORD_FILE:
+      set_text (self, &self->password_file, g_value_get_string (value), id);
       break;
     case PROP_SSL_MODE:
       if (self->ssl_mode != (DbSslMode) g_value_get_enum (value))
@@ -510,6 +556,18 @@ db_database_config_class_init (DbDatabaseConfigClass *klass)
                          G_PARAM_WRITABLE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 
   /**
+   * DbDatabaseConfig:password-file:
+   *
+   * A file with the password and nothing else but a line break at its end.
+   *
+   * It is read each time a session is opened, so that a password can be replaced while the program
+   * runs. A password that is set wins.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_PASSWORD_FILE] = g_param_spec_string ("password-file", NULL, NULL, NULL, flags);
+
+  /**
    * DbDatabaseConfig:ssl-mode:
    *
    * Whether the connection is encrypted and how the server is verified.
@@ -561,7 +619,9 @@ db_database_config_class_init (DbDatabaseConfigClass *klass)
    *
    * Other keywords of libpq and their values, for example `connect_timeout`.
    *
-   * A keyword that has a property here goes there. Secrets among them cannot be read back.
+   * A keyword that has a property here goes there. Secrets among them cannot be read back. Keys
+   * that begin with `pool_` are settings of the pool as in the query of a URI, and stay here: they
+   * are for [class@Db.PoolFactory].
    *
    * Since: 1.0
    */
@@ -726,6 +786,24 @@ db_database_config_to_string (DbDatabaseConfig *self)
   return g_string_free (text, FALSE);
 }
 
+gboolean
+db_database_config_has_password (DbDatabaseConfig *self)
+{
+  return self->password != NULL;
+}
+
+const char *
+db_database_config_get_ssl_mode_name (DbDatabaseConfig *self)
+{
+  return ssl_modes[self->ssl_mode];
+}
+
+char *
+db_database_config_dup_password_file (DbDatabaseConfig *self)
+{
+  return self->password == NULL ? g_strdup (self->password_file) : NULL;
+}
+
 void
 db_database_config_freeze (DbDatabaseConfig *self)
 {
@@ -749,6 +827,7 @@ db_database_config_copy (DbDatabaseConfig *self)
   copy->database = g_strdup (self->database);
   copy->username = g_strdup (self->username);
   copy->password = g_strdup (self->password);
+  copy->password_file = g_strdup (self->password_file);
   copy->ssl_mode = self->ssl_mode;
   copy->ssl_root_cert = g_strdup (self->ssl_root_cert);
   copy->ssl_cert = g_strdup (self->ssl_cert);
@@ -795,7 +874,8 @@ db_database_config_to_conninfo (DbDatabaseConfig *self)
 
   g_hash_table_iter_init (&iter, self->options);
   while (g_hash_table_iter_next (&iter, &keyword, &value))
-    db_conninfo_set (info, keyword, value);
+    if (!is_pool_option (keyword))
+      db_conninfo_set (info, keyword, value);
   append_endpoints (self, info);
   db_conninfo_set (info, "dbname", self->database);
   db_conninfo_set (info, "user", self->username);

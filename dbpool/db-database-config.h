@@ -16,6 +16,15 @@ DbDatabaseConfig *db_database_config_new (void);
 DB_AVAILABLE_IN_1_0
 DbDatabaseConfig *db_database_config_new_from_uri (const char *uri, GError **error);
 DB_AVAILABLE_IN_1_0
+DbDatabaseConfig *db_database_config_new_from_env (const char *prefix, GError **error);
+DB_AVAILABLE_IN_1_0
+DbDatabaseConfig *
+db_database_config_new_from_key_file (GKeyFile *key_file, const char *group, GError **error);
+DB_AVAILABLE_IN_1_0
+void db_database_config_to_key_file (DbDatabaseConfig *self, GKeyFile *key_file, const char *group);
+DB_AVAILABLE_IN_1_0
+gboolean db_database_config_read_password (DbDatabaseConfig *self, int fd, GError **error);
+DB_AVAILABLE_IN_1_0
 void db_database_config_set_password (DbDatabaseConfig *self, const char *password);
 DB_AVAILABLE_IN_1_0
 char *db_database_config_to_string (DbDatabaseConfig *self);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* Reads libpq's URIs into a configuration, and holds what goes to libpq. The grammar is libpq's own
- * (several hosts, sockets, brackets), so libpq parses; its messages may quote any part of the URI,
- * the password too, so they are not passed on: the reason is found here again. Without libpq
- * reading fails. No lock: all of it works on what the caller owns. */
+/* Reads libpq's URIs into a configuration, knows its keywords, and holds what goes to libpq. The
+ * grammar is libpq's own (several hosts, sockets, brackets), so libpq parses; its messages may
+ * quote any part of the URI, the password too, so they are not passed on: the reason is found here
+ * again. Without libpq reading fails. No lock: all of it works on what the caller owns. */
 
 #include "config.h"
 
 #include "db-database-config-private.h"
-#include "db-error-private.h"
+#include "db-error.h"
+#include "db-pool-config-private.h"
 
 #include <string.h>
 
@@ -23,6 +24,91 @@ db_wipe_and_free (gpointer text)
   if (text != NULL)
     explicit_bzero (text, strlen (text));
   g_free (text);
+}
+
+static gboolean fail (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
+/* A URI, and what its escapes stand for, may be any bytes; an error is text. */
+static gboolean
+fail (GError **error, const char *format, ...)
+{
+  g_autofree char *bytes = NULL;
+  g_autofree char *text = NULL;
+  va_list args;
+
+  va_start (args, format);
+  bytes = g_strdup_vprintf (format, args);
+  va_end (args);
+  text = g_utf8_make_valid (bytes, -1);
+  g_set_error_literal (error, DB_ERROR, DB_ERROR_CONFIGURATION, text);
+  return FALSE;
+}
+
+/* libpq has a list of hosts and a list of ports, of which one may stand for all. */
+gboolean
+db_database_config_set_host_lists (DbDatabaseConfig *self,
+                                   const char *hosts,
+                                   const char *ports,
+                                   GError **error)
+{
+  g_auto (GStrv) host = g_strsplit (hosts, ",", -1);
+  g_auto (GStrv) port = g_strsplit (ports, ",", -1);
+  guint n_hosts = g_strv_length (host);
+  guint n_ports = g_strv_length (port);
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+  g_auto (GStrv) entries = NULL;
+
+  if (n_hosts > 0 && n_ports > 1 && n_ports != n_hosts)
+    return fail (error, "%u ports for %u hosts", n_ports, n_hosts);
+  for (guint i = 0; i < MAX (n_hosts, n_ports); i++)
+    {
+      const char *name = i < n_hosts ? host[i] : "";
+      const char *number = n_ports == 0 ? "" : port[n_ports == 1 ? 0 : i];
+      g_autofree char *entry = NULL;
+      guint64 value;
+
+      if (!db_database_config_check_host (name, FALSE, NULL))
+        return fail (error, "a host is neither a name, an address nor the folder of a Unix socket");
+      if (number[0] != '\0' && !g_ascii_string_to_unsigned (number, 10, 1, 65535, &value, NULL))
+        return fail (error, "a port is not a number from 1 to 65535");
+      entry = number[0] == '\0'            ? g_strdup (name)
+              : strchr (name, ':') != NULL ? g_strdup_printf ("[%s]:%s", name, number)
+                                           : g_strdup_printf ("%s:%s", name, number);
+      g_strv_builder_add (builder, entry);
+    }
+  entries = g_strv_builder_end (builder);
+  g_object_set (self, "hosts", entries, NULL);
+  return TRUE;
+}
+
+gboolean
+db_database_config_set_ssl_mode (DbDatabaseConfig *self, const char *name, GError **error)
+{
+  g_autoptr (GEnumClass) modes = g_type_class_ref (DB_TYPE_SSL_MODE);
+  GEnumValue *mode = g_enum_get_value_by_nick (modes, name);
+
+  if (mode == NULL || mode->value == DB_SSL_MODE_DEFAULT)
+    return fail (error,
+                 "“%s” is no SSL mode: it is disable, allow, prefer, require, verify-ca or "
+                 "verify-full",
+                 name);
+  g_object_set (self, "ssl-mode", mode->value, NULL);
+  return TRUE;
+}
+
+gboolean
+db_database_config_check_keyword (const char *keyword, const char *value, GError **error)
+{
+  static const char *const numbers[] = {
+    "connect_timeout",  "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count",
+    "tcp_user_timeout", NULL,
+  };
+  gint64 number;
+
+  if (!g_strv_contains (numbers, keyword) ||
+      g_ascii_string_to_signed (value, 10, G_MININT32, G_MAXINT32, &number, NULL))
+    return TRUE;
+  return fail (error, "“%s” is no whole number, which %s has to be", value, keyword);
 }
 
 #ifdef HAVE_POSTGRES
@@ -50,7 +136,7 @@ static char *
 find_unknown_key (const char *query)
 {
   PQconninfoOption *known = PQconninfoParse ("", NULL);
-  g_auto(GStrv) pairs = g_strsplit (query, "&", -1);
+  g_auto (GStrv) pairs = g_strsplit (query, "&", -1);
   char *unknown = NULL;
 
   for (char **pair = pairs; known != NULL && *pair != NULL && unknown == NULL; pair++)
@@ -69,24 +155,6 @@ find_unknown_key (const char *query)
   return unknown;
 }
 
-static gboolean fail (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
-
-/* A URI, and what its escapes stand for, may be any bytes; an error is text. */
-static gboolean
-fail (GError **error, const char *format, ...)
-{
-  g_autofree char *bytes = NULL;
-  g_autofree char *text = NULL;
-  va_list args;
-
-  va_start (args, format);
-  bytes = g_strdup_vprintf (format, args);
-  va_end (args);
-  text = g_utf8_make_valid (bytes, -1);
-  g_set_error_literal (error, DB_ERROR, DB_ERROR_CONFIGURATION, text);
-  return FALSE;
-}
-
 static gboolean
 fail_malformed (const char *uri, GError **error)
 {
@@ -103,56 +171,6 @@ fail_malformed (const char *uri, GError **error)
                "percent-encoded");
 }
 
-/* libpq has a list of hosts and a list of ports, of which one may stand for all. */
-static gboolean
-set_hosts (DbDatabaseConfig *self, const char *hosts, const char *ports, GError **error)
-{
-  g_auto(GStrv) host = g_strsplit (hosts, ",", -1);
-  g_auto(GStrv) port = g_strsplit (ports, ",", -1);
-  guint n_hosts = g_strv_length (host);
-  guint n_ports = g_strv_length (port);
-  g_autoptr(GStrvBuilder) builder = g_strv_builder_new ();
-  g_auto(GStrv) entries = NULL;
-
-  if (n_hosts > 0 && n_ports > 1 && n_ports != n_hosts)
-    return fail (error, "the URI of the PostgreSQL database has %u ports for %u hosts", n_ports,
-                 n_hosts);
-  for (guint i = 0; i < MAX (n_hosts, n_ports); i++)
-    {
-      const char *name = i < n_hosts ? host[i] : "";
-      const char *number = n_ports == 0 ? "" : port[n_ports == 1 ? 0 : i];
-      g_autofree char *entry = NULL;
-      guint64 value;
-
-      if (number[0] != '\0' && !g_ascii_string_to_unsigned (number, 10, 1, 65535, &value, NULL))
-        return fail (error,
-                     "the URI of the PostgreSQL database has a port that is not a number from 1 to "
-                     "65535");
-      entry = number[0] == '\0'            ? g_strdup (name)
-              : strchr (name, ':') != NULL ? g_strdup_printf ("[%s]:%s", name, number)
-                                           : g_strdup_printf ("%s:%s", name, number);
-      g_strv_builder_add (builder, entry);
-    }
-  entries = g_strv_builder_end (builder);
-  g_object_set (self, "hosts", entries, NULL);
-  return TRUE;
-}
-
-static gboolean
-set_ssl_mode (DbDatabaseConfig *self, const char *name, GError **error)
-{
-  g_autoptr(GEnumClass) modes = g_type_class_ref (DB_TYPE_SSL_MODE);
-  GEnumValue *mode = g_enum_get_value_by_nick (modes, name);
-
-  if (mode == NULL || mode->value == DB_SSL_MODE_DEFAULT)
-    return fail (error,
-                 "\"%s\" is no sslmode: it is disable, allow, prefer, require, verify-ca or "
-                 "verify-full",
-                 name);
-  g_object_set (self, "ssl-mode", mode->value, NULL);
-  return TRUE;
-}
-
 static gboolean
 take_options (DbDatabaseConfig *self, PQconninfoOption *options, GError **error)
 {
@@ -166,18 +184,86 @@ take_options (DbDatabaseConfig *self, PQconninfoOption *options, GError **error)
       if (strcmp (option->keyword, "password") != 0 && !g_utf8_validate (option->val, -1, NULL))
         return fail (error, "%s in the URI of the PostgreSQL database is no valid UTF-8",
                      option->keyword);
+      if (!db_database_config_check_keyword (option->keyword, option->val, error))
+        return FALSE;
       if (strcmp (option->keyword, "host") == 0)
         hosts = option->val;
       else if (strcmp (option->keyword, "port") == 0)
         ports = option->val;
       else if (strcmp (option->keyword, "sslmode") != 0)
         db_database_config_set_keyword (self, option->keyword, option->val);
-      else if (!set_ssl_mode (self, option->val, error))
+      else if (!db_database_config_set_ssl_mode (self, option->val, error))
         return FALSE;
     }
-  return set_hosts (self, hosts, ports, error);
+  if (db_database_config_set_host_lists (self, hosts, ports, error))
+    return TRUE;
+  g_prefix_error (error, "the URI of the PostgreSQL database: ");
+  return FALSE;
+}
+
+/* Puts what @uri says of the pool among the options, and returns the rest of @uri; NULL with
+ * @error. */
+static char *
+take_pool_options (DbDatabaseConfig *self, const char *uri, GError **error)
+{
+  const char *query = strchr (skip_credentials (uri), '?');
+  g_autoptr (DbPoolConfig) scratch = NULL;
+  g_autofree char *rest = NULL;
+  g_auto (GStrv) items = NULL;
+
+  if (query == NULL)
+    return g_strdup (uri);
+  scratch = db_pool_config_new ();
+  if (!db_pool_config_take_uri_query (scratch, query + 1, &rest, error))
+    return NULL;
+  items = g_strsplit (query + 1, "&", -1);
+  for (char **item = items; *item != NULL; item++)
+    {
+      g_autofree char *raw = g_strndup (*item, strcspn (*item, "="));
+      g_autofree char *key = g_uri_unescape_string (raw, NULL);
+      g_autofree char *value = NULL;
+
+      /* the parser knows all keys like that, so that each has a good value */
+      if (key == NULL || !g_str_has_prefix (key, "pool_") || !g_utf8_validate (key, -1, NULL))
+        continue;
+      value = g_uri_unescape_string (*item + strlen (raw) + 1, NULL);
+      db_database_config_set_keyword (self, key, value);
+    }
+  return g_strdup_printf ("%.*s%s%s", (int) (query - uri), uri, rest != NULL ? "?" : "",
+                          rest != NULL ? rest : "");
 }
 #endif
+
+char **
+db_database_config_list_keywords (void)
+{
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+#ifdef HAVE_POSTGRES
+  /* those with a property, and what dbpool decides */
+  static const char *const others[] = {
+    "host",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "application_name",
+    "client_encoding",
+    NULL,
+  };
+  PQconninfoOption *known = PQconninfoParse ("", NULL);
+
+  for (PQconninfoOption *option = known; known != NULL && option->keyword != NULL; option++)
+    if (!g_strv_contains (others, option->keyword))
+      g_strv_builder_add (builder, option->keyword);
+  if (known != NULL)
+    PQconninfoFree (known);
+#endif
+  return g_strv_builder_end (builder);
+}
 
 gboolean
 db_database_config_read_uri (DbDatabaseConfig *self, const char *uri, GError **error)
@@ -185,16 +271,23 @@ db_database_config_read_uri (DbDatabaseConfig *self, const char *uri, GError **e
 #ifdef HAVE_POSTGRES
   PQconninfoOption *options;
   const char *hosts;
+  char *rest;
   gboolean ok;
 
   if (!g_str_has_prefix (uri, "postgresql://") && !g_str_has_prefix (uri, "postgres://"))
-    return fail (error, "the URI of a PostgreSQL database begins with postgresql://");
+    return fail (error,
+                 "the URI of a PostgreSQL database begins with postgresql://; those of other "
+                 "databases are for db_pool_factory_create_pool()");
   hosts = skip_credentials (uri);
   if (hosts[strcspn (hosts, "@?")] == '@')
     return fail (
       error, "the URI of the PostgreSQL database is ambiguous: in a user name or password, write "
              "@ as %%40, / as %%2F and : as %%3A");
-  options = PQconninfoParse (uri, NULL);
+  rest = take_pool_options (self, uri, error);
+  if (rest == NULL)
+    return FALSE;
+  options = PQconninfoParse (rest, NULL);
+  db_wipe_and_free (rest);
   if (options == NULL)
     return fail_malformed (uri, error);
   ok = take_options (self, options, error);

@@ -35,8 +35,8 @@ G_BEGIN_DECLS
  * The errors of dbpool.
  *
  * An error that comes from a database ends in `" [SQLSTATE 23505]"` or `" [SQLite 2067]"`, which
- * [func@Db.Error.get_sqlstate] reads. A cancelled call fails with `G_IO_ERROR_CANCELLED`, a blocking
- * call on a connection that is in use with `G_IO_ERROR_PENDING`.
+ * [func@Db.Error.get_sqlstate] reads. A cancelled call fails with `G_IO_ERROR_CANCELLED`, a
+ * blocking call on a connection that is in use with `G_IO_ERROR_PENDING`.
  *
  * Since: 1.0
  */

@@ -79,6 +79,7 @@ struct _DbLease
   const char *tag;
   char *own_tag; /* tag, where it is not static */
   gint64 lent_at;
+  gint64 one_shot_since; /* when its operation began; 0: it is no one-shot */
   guint thread;
   char last_statement[DB_LAST_STATEMENT_SIZE]; /* its beginning */
 };
@@ -126,8 +127,8 @@ void db_lease_evict (DbLease *self, guint64 loan);
 void db_lease_revoke (DbLease *self);
 
 /* A loan without a handle, for one operation: like begin and enter, and leave and end, in one step
- * each. */
-void db_lease_begin_one_shot (DbLease *self, const char *sql);
+ * each. @now: when the caller got the session. */
+void db_lease_begin_one_shot (DbLease *self, const char *sql, gint64 now);
 void db_lease_end_one_shot (DbLease *self);
 
 gboolean db_lease_is_current (DbLease *self, guint64 loan);

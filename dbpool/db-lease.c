@@ -122,18 +122,20 @@ db_lease_begin_private (DbLease *self, DbTag tag)
 static void
 note_statement_locked (DbLease *self, const char *sql)
 {
-  if (sql == NULL)
+  /* Often it is the same one again, and comparing costs half of copying. */
+  if (sql == NULL || strncmp (self->last_statement, sql, DB_LAST_STATEMENT_SIZE - 1) == 0)
     return;
   if (memccpy (self->last_statement, sql, '\0', DB_LAST_STATEMENT_SIZE) == NULL)
     self->last_statement[DB_LAST_STATEMENT_SIZE - 1] = '\0';
 }
 
 void
-db_lease_begin_one_shot (DbLease *self, const char *sql)
+db_lease_begin_one_shot (DbLease *self, const char *sql, gint64 now)
 {
   adapt_session (self);
   db_lock_lock (&self->lock);
   begin_locked (self, (DbTag){"a statement of the pool's", TRUE});
+  self->one_shot_since = now;
   self->busy = TRUE;
   note_statement_locked (self, sql);
   db_lock_unlock (&self->lock);

@@ -59,11 +59,13 @@ struct _DbOperation
 
   /* how far it is */
   DbOperationStep step;
+  gint64 began; /* when the session was first asked for something; 0: not yet */
   gboolean completed;
   DbPending pending;
   DbStatementPlan other; /* what is run before and after the plan */
   DbResult *result;
   GError *error;
+  DbErrorInfo *info; /* of the error; the connection shows it when the application is told */
 
   /* the asynchronous form's */
   GTask *task;
@@ -78,3 +80,6 @@ DbResult *db_operation_run (DbOperation *self, GCancellable *cancellable, GError
 /* Takes a heap-allocated operation; @task returns a DbResult pointer when it is done, and keeps the
  * operation as its task data. */
 void db_operation_start (DbOperation *self, GTask *task);
+
+/* What came of it: for the application's finish. */
+DbResult *db_operation_finish (GTask *task, GError **error);

@@ -16,6 +16,7 @@ clear_owned (DbOperation *self)
 {
   g_clear_pointer (&self->own_sql, g_free);
   g_clear_pointer (&self->own_params, db_params_free);
+  g_clear_pointer (&self->info, db_error_info_unref);
   db_pending_clear (&self->pending);
   if (self->subject_free != NULL)
     g_clear_pointer (&self->subject, self->subject_free);
@@ -131,6 +132,17 @@ make_up_for_failure (DbOperation *self, DbSession *session)
   return TRUE;
 }
 
+/* The same; from the first one on, the operation takes time. */
+static const DbStatementPlan *
+operation_advance (DbOperation *self, DbSession *session)
+{
+  const DbStatementPlan *plan = operation_next (self, session);
+
+  if (plan != NULL && self->began == 0)
+    self->began = g_get_monotonic_time ();
+  return plan;
+}
+
 /* How that ended. Takes both. */
 static void
 operation_take (DbOperation *self, DbSession *session, DbResult *result, GError *error)
@@ -173,10 +185,18 @@ settle (DbOperation *self, DbSession *session)
 {
   gboolean is_statement = self->prepare == NULL || self->plan.request == DB_REQUEST_OPEN;
 
-  db_connection_note_outcome (self->connection, session, self->error != NULL,
-                              self->error == NULL && is_statement);
+  if (self->began != 0)
+    db_engine_record (db_connection_get_lease (self->connection)->engine, DB_METRIC_QUERY,
+                      g_get_monotonic_time () - self->began);
+  self->info = db_session_steal_error_info (session);
   if (self->error != NULL)
-    g_clear_object (&self->result);
+    {
+      g_clear_object (&self->result);
+      return;
+    }
+  g_clear_pointer (&self->info, db_error_info_unref);
+  if (is_statement)
+    db_connection_note_success (self->connection);
 }
 
 /* What ends something is not cancelled: the books already say that it has ended. */
@@ -197,7 +217,7 @@ db_operation_run (DbOperation *self, GCancellable *cancellable, GError **error)
   if (session != NULL)
     {
       limit (self);
-      while ((plan = operation_next (self, session)) != NULL)
+      while ((plan = operation_advance (self, session)) != NULL)
         {
           GError *local_error = NULL;
           DbResult *result =
@@ -210,6 +230,7 @@ db_operation_run (DbOperation *self, GCancellable *cancellable, GError **error)
       if (self->error != NULL)
         g_propagate_error (error, g_steal_pointer (&self->error));
     }
+  db_connection_set_error_info (self->connection, self->info);
   clear_owned (self);
   return g_steal_pointer (&self->result);
 }
@@ -272,7 +293,7 @@ run_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
 static void
 go_on (DbOperation *self)
 {
-  const DbStatementPlan *plan = operation_next (self, self->session);
+  const DbStatementPlan *plan = operation_advance (self, self->session);
 
   if (plan == NULL)
     finish (self);
@@ -422,4 +443,15 @@ db_operation_start (DbOperation *self, GTask *task)
       db_set_released_error (&self->error);
       finish (self);
     }
+}
+
+DbResult *
+db_operation_finish (GTask *task, GError **error)
+{
+  DbResult *result = g_task_propagate_pointer (task, error);
+  DbOperation *self = g_task_get_task_data (task);
+
+  if (self != NULL)
+    db_connection_set_error_info (self->connection, self->info);
+  return result;
 }

@@ -384,8 +384,13 @@ begin_acquire (DbEngine *self)
                                    1u << DB_EVENT_ACQUIRED | 1u << DB_EVENT_DROPPED);
 }
 
+/* A slot may have been granted some time before its thread ran: @now is when that has it. */
 static DbSlot *
-wait_a_while (DbEngine *self, gint64 timeout, GCancellable *cancellable, GError **error)
+wait_a_while (DbEngine *self,
+              gint64 timeout,
+              gint64 *now,
+              GCancellable *cancellable,
+              GError **error)
 {
   gint64 deadline = db_engine_get_deadline (self, timeout, g_get_monotonic_time ());
   DbSlot *slot = NULL;
@@ -393,13 +398,19 @@ wait_a_while (DbEngine *self, gint64 timeout, GCancellable *cancellable, GError 
   if (db_pool_core_may_come_back (self->core))
     slot = try_for_a_moment (self, deadline);
   if (slot == NULL)
-    return wait_for_slot (self, FALSE, deadline, cancellable, error);
-  tell_acquired (self);
+    slot = wait_for_slot (self, FALSE, deadline, cancellable, error);
+  else
+    tell_acquired (self);
+  *now = g_get_monotonic_time ();
   return slot;
 }
 
 static DbSlot *
-acquire_slot (DbEngine *self, gint64 timeout, GCancellable *cancellable, GError **error)
+acquire_slot (DbEngine *self,
+              gint64 timeout,
+              gint64 *now,
+              GCancellable *cancellable,
+              GError **error)
 {
   GError *local_error = NULL;
   DbSlot *slot = NULL;
@@ -413,11 +424,14 @@ acquire_slot (DbEngine *self, gint64 timeout, GCancellable *cancellable, GError 
   if (g_cancellable_set_error_if_cancelled (cancellable, &local_error))
     count_cancelled (self);
   else if ((slot = try_slot (self, TRUE, timeout == 0)) != NULL)
-    tell_acquired (self);
+    {
+      *now = slot->since;
+      tell_acquired (self);
+    }
   else if (timeout == 0)
     refuse (self, &local_error);
   else
-    slot = wait_a_while (self, timeout, cancellable, &local_error);
+    slot = wait_a_while (self, timeout, now, cancellable, &local_error);
   if (slot == NULL)
     g_propagate_error (error, failed (self, local_error));
   return slot;
@@ -456,7 +470,8 @@ db_engine_acquire (DbEngine *self,
                    guint64 *loan,
                    GError **error)
 {
-  DbSlot *slot = acquire_slot (self, timeout, cancellable, error);
+  gint64 now;
+  DbSlot *slot = acquire_slot (self, timeout, &now, cancellable, error);
 
   return slot != NULL ? begin_loan (self, slot, flags, tag, loan, error) : NULL;
 }
@@ -467,11 +482,12 @@ db_engine_acquire_one_shot (DbEngine *self,
                             GCancellable *cancellable,
                             GError **error)
 {
-  DbSlot *slot = acquire_slot (self, -1, cancellable, error);
+  gint64 now;
+  DbSlot *slot = acquire_slot (self, -1, &now, cancellable, error);
 
   if (slot == NULL)
     return NULL;
-  db_lease_begin_one_shot (slot->data, sql);
+  db_lease_begin_one_shot (slot->data, sql, now);
   return slot->data;
 }
 

@@ -23,11 +23,13 @@
 
 struct _DbPoolCore
 {
+  int ref_count; /* atomic */
   DbLock lock;
   const guint *fork_counter; /* not behind the lock: in a child that may be held by nobody */
   guint fork_generation;
   int listeners; /* atomic: a bit for each DbEventType that somebody listens to */
   int observed;  /* atomic: by so many */
+  DbHistogram histograms[DB_N_METRICS]; /* atomic */
 
   /* all of the rest: lock */
   DbPoolSettings settings;

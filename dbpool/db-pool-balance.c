@@ -286,6 +286,7 @@ void
 db_pool_core_end_loan_locked (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEffects *fx)
 {
   self->stats.use_time += now - slot->since;
+  db_histogram_record (&self->histograms[DB_METRIC_USE], now - slot->since);
   self->deadlocked = FALSE;
   self->deadlock_since = 0;
   db_pool_core_add_event_locked (self, DB_EVENT_RETURNED, now - slot->since, NULL, NULL, fx);
@@ -391,6 +392,7 @@ db_pool_core_taken_locked (DbPoolCore *self, DbTicket *ticket, gint64 now, DbPoo
   if (ticket->unit)
     return;
   self->stats.acquired++;
+  db_histogram_record (&self->histograms[DB_METRIC_WAIT], waited);
   if (ticket->waited)
     {
       self->stats.waited++;

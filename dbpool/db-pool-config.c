@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
-/* The settings of a pool as a GObject, and their text form in the query of a URI. One table says
- * what each setting is; properties and texts are both read with it. One lock guards the values, so
- * that any thread may set properties; "notify" is emitted after it is released. What the settings
- * mean is the pool's business, which works with the plain copy of db_pool_config_get_settings(). */
+/* The settings of a pool as a GObject. One table says what each setting is; properties are read
+ * with it, and texts in db-pool-config-text.c. One lock guards the values, so that any thread may
+ * set properties; "notify" is emitted after it is released. What the settings mean is the pool's
+ * business, which works with the plain copy of db_pool_config_get_settings(). */
 
 #include "config.h"
 
@@ -55,6 +55,7 @@ typedef enum
   PROP_CHECK_TIMEOUT,
   PROP_LEAK_THRESHOLD,
   PROP_FAIL_ON_DEADLOCK,
+  PROP_LAZY,
   PROP_PREPARED_STATEMENTS,
   PROP_STATEMENT_CACHE_SIZE,
   PROP_STATEMENT_TIMEOUT,
@@ -82,63 +83,50 @@ struct _DbPoolConfig
   guint set; /* bit n: somebody has set property n */
 };
 
-typedef enum
-{
-  KIND_COUNT,    /* guint */
-  KIND_DURATION, /* gint64 */
-  KIND_CHOICE,   /* an enumeration */
-  KIND_SWITCH,   /* gboolean */
-  KIND_TEXT,     /* char * */
-} Kind;
-
-/* What each setting is. @offset is that of its value in DbPoolSettings, of a text in DbPoolTexts.
- * @word is a word that stands for @word_value in a URI. */
-static const struct
-{
-  const char *name;
-  Kind kind;
-  gsize offset;
-  gint64 minimum;
-  gint64 maximum;
-  gint64 initial;
-  GType (*type) (void);
-  const char *word;
-  gint64 word_value;
-} fields[N_PROPS] = {
+static const DbPoolField fields[N_PROPS] = {
 #define AT(member) G_STRUCT_OFFSET (DbPoolSettings, member)
-  [PROP_MIN_CONNECTIONS] = {"min-connections", KIND_COUNT, AT (min_connections), 0, G_MAXINT, 0},
-  [PROP_MAX_CONNECTIONS] = {"max-connections", KIND_COUNT, AT (max_connections), 1, G_MAXINT, 10},
-  [PROP_CONNECTION_TIMEOUT] = {"connection-timeout", KIND_DURATION, AT (connection_timeout), 1,
-                               G_MAXINT64, 30 * G_TIME_SPAN_SECOND, NULL, "forever", G_MAXINT64},
-  [PROP_IDLE_TIMEOUT] = {"idle-timeout", KIND_DURATION, AT (idle_timeout), 0, G_MAXINT64,
+  [PROP_MIN_CONNECTIONS] = {"min-connections", DB_POOL_FIELD_COUNT, AT (min_connections), 0,
+                            G_MAXINT, 0},
+  [PROP_MAX_CONNECTIONS] = {"max-connections", DB_POOL_FIELD_COUNT, AT (max_connections), 1,
+                            G_MAXINT, 10},
+  [PROP_CONNECTION_TIMEOUT] = {"connection-timeout", DB_POOL_FIELD_DURATION,
+                               AT (connection_timeout), 1, G_MAXINT64, 30 * G_TIME_SPAN_SECOND,
+                               NULL, "forever", G_MAXINT64},
+  [PROP_IDLE_TIMEOUT] = {"idle-timeout", DB_POOL_FIELD_DURATION, AT (idle_timeout), 0, G_MAXINT64,
                          10 * G_TIME_SPAN_MINUTE},
-  [PROP_MAX_LIFETIME] = {"max-lifetime", KIND_DURATION, AT (max_lifetime), 0, G_MAXINT64,
+  [PROP_MAX_LIFETIME] = {"max-lifetime", DB_POOL_FIELD_DURATION, AT (max_lifetime), 0, G_MAXINT64,
                          30 * G_TIME_SPAN_MINUTE},
-  [PROP_LIFETIME_JITTER] = {"lifetime-jitter", KIND_COUNT, AT (lifetime_jitter), 0, 50, 10},
-  [PROP_MAX_USES] = {"max-uses", KIND_COUNT, AT (max_uses), 0, G_MAXUINT, 0},
-  [PROP_VALIDATE_AFTER_IDLE] = {"validate-after-idle", KIND_DURATION, AT (validate_after_idle), -1,
-                                G_MAXINT64, 500 * G_TIME_SPAN_MILLISECOND, NULL, "never", -1},
-  [PROP_HAND_OFF_AFTER] = {"hand-off-after", KIND_DURATION, AT (hand_off_after), 0, G_MAXINT64,
-                           G_TIME_SPAN_MILLISECOND},
-  [PROP_IDLE_ORDER] = {"idle-order", KIND_CHOICE, AT (idle_order), 0, 0, DB_IDLE_ORDER_LIFO,
-                       db_idle_order_get_type},
-  [PROP_RESET_LEVEL] = {"reset-level", KIND_CHOICE, AT (reset_level), 0, 0, DB_RESET_DIRTY,
+  [PROP_LIFETIME_JITTER] = {"lifetime-jitter", DB_POOL_FIELD_COUNT, AT (lifetime_jitter), 0, 50,
+                            10},
+  [PROP_MAX_USES] = {"max-uses", DB_POOL_FIELD_COUNT, AT (max_uses), 0, G_MAXUINT, 0},
+  [PROP_VALIDATE_AFTER_IDLE] = {"validate-after-idle", DB_POOL_FIELD_DURATION,
+                                AT (validate_after_idle), -1, G_MAXINT64,
+                                500 * G_TIME_SPAN_MILLISECOND, NULL, "never", -1},
+  [PROP_HAND_OFF_AFTER] = {"hand-off-after", DB_POOL_FIELD_DURATION, AT (hand_off_after), 0,
+                           G_MAXINT64, G_TIME_SPAN_MILLISECOND},
+  [PROP_IDLE_ORDER] = {"idle-order", DB_POOL_FIELD_CHOICE, AT (idle_order), 0, 0,
+                       DB_IDLE_ORDER_LIFO, db_idle_order_get_type},
+  [PROP_RESET_LEVEL] = {"reset-level", DB_POOL_FIELD_CHOICE, AT (reset_level), 0, 0, DB_RESET_DIRTY,
                         db_reset_level_get_type},
-  [PROP_MAX_WAITERS] = {"max-waiters", KIND_COUNT, AT (max_waiters), 0, G_MAXUINT, 0},
-  [PROP_KEEPALIVE] = {"keepalive", KIND_DURATION, AT (keepalive), 0, G_MAXINT64, 0},
-  [PROP_CHECK_TIMEOUT] = {"check-timeout", KIND_DURATION, AT (check_timeout), 0, G_MAXINT64,
-                          5 * G_TIME_SPAN_SECOND},
-  [PROP_LEAK_THRESHOLD] = {"leak-threshold", KIND_DURATION, AT (leak_threshold), 0, G_MAXINT64, 0},
-  [PROP_FAIL_ON_DEADLOCK] = {"fail-on-deadlock", KIND_SWITCH, AT (fail_on_deadlock), 0, 1, FALSE},
-  [PROP_PREPARED_STATEMENTS] = {"prepared-statements", KIND_CHOICE, AT (prepared_statements), 0, 0,
-                                DB_PREPARED_STATEMENTS_AUTO, db_prepared_statements_get_type},
-  [PROP_STATEMENT_CACHE_SIZE] = {"statement-cache-size", KIND_COUNT, AT (statement_cache_size), 0,
-                                 10000, 100},
-  [PROP_STATEMENT_TIMEOUT] = {"statement-timeout", KIND_DURATION, AT (statement_timeout), 0,
-                              G_MAXINT64, 0},
+  [PROP_MAX_WAITERS] = {"max-waiters", DB_POOL_FIELD_COUNT, AT (max_waiters), 0, G_MAXUINT, 0},
+  [PROP_KEEPALIVE] = {"keepalive", DB_POOL_FIELD_DURATION, AT (keepalive), 0, G_MAXINT64, 0},
+  [PROP_CHECK_TIMEOUT] = {"check-timeout", DB_POOL_FIELD_DURATION, AT (check_timeout), 0,
+                          G_MAXINT64, 5 * G_TIME_SPAN_SECOND},
+  [PROP_LEAK_THRESHOLD] = {"leak-threshold", DB_POOL_FIELD_DURATION, AT (leak_threshold), 0,
+                           G_MAXINT64, 0},
+  [PROP_FAIL_ON_DEADLOCK] = {"fail-on-deadlock", DB_POOL_FIELD_SWITCH, AT (fail_on_deadlock), 0, 1,
+                             FALSE},
+  [PROP_LAZY] = {"lazy", DB_POOL_FIELD_SWITCH, AT (lazy), 0, 1, FALSE},
+  [PROP_PREPARED_STATEMENTS] = {"prepared-statements", DB_POOL_FIELD_CHOICE,
+                                AT (prepared_statements), 0, 0, DB_PREPARED_STATEMENTS_AUTO,
+                                db_prepared_statements_get_type},
+  [PROP_STATEMENT_CACHE_SIZE] = {"statement-cache-size", DB_POOL_FIELD_COUNT,
+                                 AT (statement_cache_size), 0, 10000, 100},
+  [PROP_STATEMENT_TIMEOUT] = {"statement-timeout", DB_POOL_FIELD_DURATION, AT (statement_timeout),
+                              0, G_MAXINT64, 0},
 #undef AT
-  [PROP_INIT_SQL] = {"init-sql", KIND_TEXT, G_STRUCT_OFFSET (DbPoolTexts, init_sql)},
-  [PROP_NAME] = {"name", KIND_TEXT, G_STRUCT_OFFSET (DbPoolTexts, name)},
+  [PROP_INIT_SQL] = {"init-sql", DB_POOL_FIELD_TEXT, G_STRUCT_OFFSET (DbPoolTexts, init_sql)},
+  [PROP_NAME] = {"name", DB_POOL_FIELD_TEXT, G_STRUCT_OFFSET (DbPoolTexts, name)},
 };
 
 G_STATIC_ASSERT (sizeof (DbIdleOrder) == sizeof (guint));
@@ -146,19 +134,6 @@ G_STATIC_ASSERT (sizeof (DbResetLevel) == sizeof (guint));
 G_STATIC_ASSERT (sizeof (DbPreparedStatements) == sizeof (guint));
 G_STATIC_ASSERT (sizeof (gboolean) == sizeof (guint));
 G_STATIC_ASSERT (N_PROPS <= 32); /* the bits of set */
-
-static const struct
-{
-  const char *name;
-  gint64 microseconds;
-} units[] = {
-  {"us", 1},
-  {"ms", G_TIME_SPAN_MILLISECOND},
-  {"s", G_TIME_SPAN_SECOND},
-  {"min", G_TIME_SPAN_MINUTE},
-  {"h", G_TIME_SPAN_HOUR},
-  {"d", G_TIME_SPAN_DAY},
-};
 
 static GParamSpec *properties[N_PROPS];
 
@@ -170,7 +145,8 @@ get_number_locked (DbPoolConfig *self, guint id)
 {
   gconstpointer member = G_STRUCT_MEMBER_P (&self->settings, fields[id].offset);
 
-  return fields[id].kind == KIND_DURATION ? *(const gint64 *) member : *(const guint *) member;
+  return fields[id].kind == DB_POOL_FIELD_DURATION ? *(const gint64 *) member
+                                                   : *(const guint *) member;
 }
 
 static void
@@ -178,7 +154,7 @@ set_number_locked (DbPoolConfig *self, guint id, gint64 number)
 {
   gpointer member = G_STRUCT_MEMBER_P (&self->settings, fields[id].offset);
 
-  if (fields[id].kind == KIND_DURATION)
+  if (fields[id].kind == DB_POOL_FIELD_DURATION)
     *(gint64 *) member = number;
   else
     *(guint *) member = (guint) number;
@@ -189,15 +165,15 @@ number_from_value (guint id, const GValue *value)
 {
   switch (fields[id].kind)
     {
-    case KIND_COUNT:
+    case DB_POOL_FIELD_COUNT:
       return g_value_get_uint (value);
-    case KIND_DURATION:
+    case DB_POOL_FIELD_DURATION:
       return g_value_get_int64 (value);
-    case KIND_CHOICE:
+    case DB_POOL_FIELD_CHOICE:
       return g_value_get_enum (value);
-    case KIND_SWITCH:
+    case DB_POOL_FIELD_SWITCH:
       return g_value_get_boolean (value);
-    case KIND_TEXT:
+    case DB_POOL_FIELD_TEXT:
     default:
       g_assert_not_reached ();
     }
@@ -235,7 +211,7 @@ take_value (DbPoolConfig *self, guint id, const GValue *value, gboolean by_user)
     }
   if (by_user)
     self->set |= 1u << id;
-  if (fields[id].kind == KIND_TEXT)
+  if (fields[id].kind == DB_POOL_FIELD_TEXT)
     changed = change_text_locked (self, id, g_value_get_string (value));
   else
     {
@@ -264,19 +240,19 @@ db_pool_config_get_property (GObject *object, guint id, GValue *value, GParamSpe
 
   switch (fields[id].kind)
     {
-    case KIND_COUNT:
+    case DB_POOL_FIELD_COUNT:
       g_value_set_uint (value, (guint) get_number_locked (self, id));
       break;
-    case KIND_DURATION:
+    case DB_POOL_FIELD_DURATION:
       g_value_set_int64 (value, get_number_locked (self, id));
       break;
-    case KIND_CHOICE:
+    case DB_POOL_FIELD_CHOICE:
       g_value_set_enum (value, (int) get_number_locked (self, id));
       break;
-    case KIND_SWITCH:
+    case DB_POOL_FIELD_SWITCH:
       g_value_set_boolean (value, get_number_locked (self, id) != 0);
       break;
-    case KIND_TEXT:
+    case DB_POOL_FIELD_TEXT:
       g_value_set_string (value, *get_text_locked (self, id));
       break;
     default:
@@ -290,7 +266,7 @@ db_pool_config_finalize (GObject *object)
   DbPoolConfig *self = DB_POOL_CONFIG (object);
 
   for (guint id = 1; id < N_PROPS; id++)
-    if (fields[id].kind == KIND_TEXT)
+    if (fields[id].kind == DB_POOL_FIELD_TEXT)
       g_free (*get_text_locked (self, id));
   db_lock_clear (&self->lock);
 
@@ -304,18 +280,18 @@ make_pspec (guint id)
 
   switch (fields[id].kind)
     {
-    case KIND_COUNT:
+    case DB_POOL_FIELD_COUNT:
       return g_param_spec_uint (fields[id].name, NULL, NULL, (guint) fields[id].minimum,
                                 (guint) fields[id].maximum, (guint) fields[id].initial, flags);
-    case KIND_DURATION:
+    case DB_POOL_FIELD_DURATION:
       return g_param_spec_int64 (fields[id].name, NULL, NULL, fields[id].minimum,
                                  fields[id].maximum, fields[id].initial, flags);
-    case KIND_CHOICE:
+    case DB_POOL_FIELD_CHOICE:
       return g_param_spec_enum (fields[id].name, NULL, NULL, fields[id].type (),
                                 (int) fields[id].initial, flags);
-    case KIND_SWITCH:
+    case DB_POOL_FIELD_SWITCH:
       return g_param_spec_boolean (fields[id].name, NULL, NULL, fields[id].initial != 0, flags);
-    case KIND_TEXT:
+    case DB_POOL_FIELD_TEXT:
       return g_param_spec_string (fields[id].name, NULL, NULL, NULL, flags);
     default:
       g_assert_not_reached ();
@@ -454,6 +430,15 @@ make_pspec (guint id)
  * Since: 1.0
  */
 /**
+ * DbPoolConfig:lazy:
+ *
+ * Whether a [class@Db.PoolFactory] returns the pool without having opened a session, so that the
+ * program can start before its database does. Off by default. A pool that was made by
+ * [ctor@Db.Pool.new] opens its first session when it is needed in any case.
+ *
+ * Since: 1.0
+ */
+/**
  * DbPoolConfig:prepared-statements:
  *
  * Whether sessions keep statements prepared. `DB_PREPARED_STATEMENTS_AUTO` by default.
@@ -513,7 +498,7 @@ db_pool_config_init (DbPoolConfig *self)
   db_lock_init (&self->lock);
   for (guint id = 1; id < N_PROPS; id++)
     {
-      if (fields[id].kind != KIND_TEXT)
+      if (fields[id].kind != DB_POOL_FIELD_TEXT)
         set_number_locked (self, id, fields[id].initial);
     }
 }
@@ -579,6 +564,27 @@ db_pool_config_get_settings (DbPoolConfig *self, DbPoolSettings *settings)
   *settings = self->settings;
 }
 
+const DbPoolField *
+db_pool_get_fields (guint *n_fields)
+{
+  *n_fields = N_PROPS;
+  return fields;
+}
+
+void
+db_pool_config_take (DbPoolConfig *self, guint id, const GValue *value)
+{
+  take_value (self, id, value, TRUE);
+}
+
+gboolean
+db_pool_config_is_set (DbPoolConfig *self, guint id)
+{
+  DB_LOCK_SCOPE (&self->lock);
+
+  return (self->set & (1u << id)) != 0;
+}
+
 DbPoolConfig *
 db_pool_config_copy (DbPoolConfig *self)
 {
@@ -587,7 +593,7 @@ db_pool_config_copy (DbPoolConfig *self)
 
   copy->settings = self->settings;
   for (guint id = 1; id < N_PROPS; id++)
-    if (fields[id].kind == KIND_TEXT)
+    if (fields[id].kind == DB_POOL_FIELD_TEXT)
       *get_text_locked (copy, id) = g_strdup (*get_text_locked (self, id));
   copy->set = self->set;
   return copy;
@@ -653,246 +659,5 @@ db_pool_config_validate (DbPoolConfig *self, GError **error)
                    settings.max_lifetime / (double) G_TIME_SPAN_SECOND);
       return FALSE;
     }
-  return TRUE;
-}
-
-gboolean
-db_parse_duration (const char *text, gint64 *microseconds, GError **error)
-{
-  gsize digits = strspn (text, "0123456789");
-  g_autofree char *number = g_strndup (text, digits);
-  const char *unit = text + digits;
-  guint64 count;
-
-  if (strcmp (text, "0") == 0)
-    {
-      *microseconds = 0;
-      return TRUE;
-    }
-  if (digits > 0 && *unit == '\0')
-    {
-      g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION,
-                   "the duration “%s” has no unit: write “%ss” for seconds or “%sms” for "
-                   "milliseconds",
-                   text, text, text);
-      return FALSE;
-    }
-  for (gsize i = 0; digits > 0 && i < G_N_ELEMENTS (units); i++)
-    {
-      if (strcmp (unit, units[i].name) != 0)
-        continue;
-      if (!g_ascii_string_to_unsigned (number, 10, 0, G_MAXINT64 / units[i].microseconds, &count,
-                                       NULL))
-        {
-          g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION, "the duration “%s” is too long",
-                       text);
-          return FALSE;
-        }
-      *microseconds = (gint64) count * units[i].microseconds;
-      return TRUE;
-    }
-  g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION,
-               "“%s” is no duration: it is a whole number and one of the units us, ms, s, min, h "
-               "and d, such as “500ms”, “30s” or “10min”",
-               text);
-  return FALSE;
-}
-
-static gboolean
-parse_choice (guint id, const char *text, gint64 *number, GError **error)
-{
-  g_autoptr (GEnumClass) klass = g_type_class_ref (fields[id].type ());
-  g_autoptr (GString) known = g_string_new (NULL);
-
-  for (guint i = 0; i < klass->n_values; i++)
-    {
-      if (strcmp (klass->values[i].value_nick, text) == 0)
-        {
-          *number = klass->values[i].value;
-          return TRUE;
-        }
-      g_string_append_printf (known, "%s“%s”", i > 0 ? ", " : "", klass->values[i].value_nick);
-    }
-  g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION, "“%s” is none of %s", text, known->str);
-  return FALSE;
-}
-
-static gboolean
-parse_switch (const char *text, gint64 *number, GError **error)
-{
-  *number = strcmp (text, "true") == 0;
-  if (*number || strcmp (text, "false") == 0)
-    return TRUE;
-  g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION, "“%s” is neither “true” nor “false”", text);
-  return FALSE;
-}
-
-static gboolean
-parse_count (guint id, const char *text, gint64 *number, GError **error)
-{
-  guint64 count;
-
-  if (!g_ascii_string_to_unsigned (text, 10, fields[id].minimum, fields[id].maximum, &count, NULL))
-    {
-      g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION,
-                   "“%s” is no whole number from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, text,
-                   fields[id].minimum, fields[id].maximum);
-      return FALSE;
-    }
-  *number = (gint64) count;
-  return TRUE;
-}
-
-static gboolean
-parse_number (guint id, const char *text, gint64 *number, GError **error)
-{
-  if (fields[id].word != NULL && strcmp (fields[id].word, text) == 0)
-    {
-      *number = fields[id].word_value;
-      return TRUE;
-    }
-  if (fields[id].kind == KIND_CHOICE)
-    return parse_choice (id, text, number, error);
-  if (fields[id].kind == KIND_SWITCH)
-    return parse_switch (text, number, error);
-  if (fields[id].kind == KIND_COUNT)
-    return parse_count (id, text, number, error);
-  if (!db_parse_duration (text, number, error))
-    return FALSE;
-  if (*number < fields[id].minimum)
-    {
-      g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION,
-                   "it cannot be 0; write “%s” for no limit", fields[id].word);
-      return FALSE;
-    }
-  return TRUE;
-}
-
-/* Sets the field from text; the error does not name it yet. */
-static gboolean
-take_text (DbPoolConfig *self, guint id, const char *text, GError **error)
-{
-  g_auto (GValue) value = G_VALUE_INIT;
-  gint64 number;
-
-  g_value_init (&value, properties[id]->value_type);
-  if (fields[id].kind == KIND_TEXT)
-    {
-      g_value_set_string (&value, text);
-      take_value (self, id, &value, TRUE);
-      return TRUE;
-    }
-  if (!parse_number (id, text, &number, error))
-    return FALSE;
-
-  if (fields[id].kind == KIND_COUNT)
-    g_value_set_uint (&value, (guint) number);
-  else if (fields[id].kind == KIND_DURATION)
-    g_value_set_int64 (&value, number);
-  else if (fields[id].kind == KIND_SWITCH)
-    g_value_set_boolean (&value, number != 0);
-  else
-    g_value_set_enum (&value, (int) number);
-  take_value (self, id, &value, TRUE);
-  return TRUE;
-}
-
-/* The field that @key ("pool_max_connections") names, or 0. */
-static guint
-find_field (const char *key)
-{
-  g_autofree char *name = g_strdelimit (g_strdup (key + strlen ("pool_")), "_", '-');
-
-  /* only the form with underscores is known, so that no setting has two names */
-  if (strchr (key, '-') != NULL)
-    return 0;
-  for (guint id = 1; id < N_PROPS; id++)
-    {
-      if (strcmp (fields[id].name, name) == 0)
-        return id;
-    }
-  return 0;
-}
-
-static void
-set_unknown_key_error (GError **error, const char *key)
-{
-  g_autoptr (GString) known = g_string_new (NULL);
-
-  for (guint id = 1; id < N_PROPS; id++)
-    {
-      g_autofree char *name = g_strdelimit (g_strdup (fields[id].name), "-", '_');
-
-      g_string_append_printf (known, "%spool_%s", id > 1 ? ", " : "", name);
-    }
-  g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION, "unknown setting “%s”; a pool has %s", key,
-               known->str);
-}
-
-/* Takes one "pool_…=value". @seen: the fields that this query has set. */
-static gboolean
-take_item (DbPoolConfig *self, const char *item, const char *key, guint *seen, GError **error)
-{
-  const char *equals = strchr (item, '=');
-  g_autofree char *text = equals != NULL ? g_uri_unescape_string (equals + 1, NULL) : NULL;
-  guint id = find_field (key);
-
-  if (id == 0)
-    {
-      set_unknown_key_error (error, key);
-      return FALSE;
-    }
-  if (text == NULL || !g_utf8_validate (text, -1, NULL))
-    {
-      g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION,
-                   equals == NULL ? "%s: the value is missing, write “%s=…”"
-                                  : "%s: the value is not text in UTF-8 with correct %%-escapes",
-                   key, key);
-      return FALSE;
-    }
-  if (*seen & (1u << id))
-    {
-      g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION, "%s is given twice", key);
-      return FALSE;
-    }
-  *seen |= 1u << id;
-  if (!take_text (self, id, text, error))
-    {
-      g_prefix_error (error, "%s: ", key);
-      return FALSE;
-    }
-  return TRUE;
-}
-
-gboolean
-db_pool_config_take_uri_query (DbPoolConfig *self,
-                               const char *query,
-                               char **remaining,
-                               GError **error)
-{
-  g_auto (GStrv) items = g_strsplit (query != NULL ? query : "", "&", -1);
-  g_autoptr (GString) rest = g_string_new (NULL);
-  guint seen = 0;
-
-  *remaining = NULL;
-  for (gsize i = 0; items[i] != NULL; i++)
-    {
-      g_autofree char *raw_key = g_strndup (items[i], strcspn (items[i], "="));
-      g_autofree char *key = g_uri_unescape_string (raw_key, NULL);
-
-      if (items[i][0] == '\0')
-        continue;
-      if (key != NULL && g_str_has_prefix (key, "pool_") && g_utf8_validate (key, -1, NULL))
-        {
-          if (!take_item (self, items[i], key, &seen, error))
-            return FALSE;
-          continue;
-        }
-      if (rest->len > 0)
-        g_string_append_c (rest, '&');
-      g_string_append (rest, items[i]);
-    }
-  if (rest->len > 0)
-    *remaining = g_string_free (g_steal_pointer (&rest), FALSE);
   return TRUE;
 }

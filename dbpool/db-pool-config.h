@@ -16,4 +16,14 @@ DbPoolConfig *db_pool_config_new (void);
 DB_AVAILABLE_IN_1_0
 DbPoolConfig *db_pool_config_new_from_uri_query (const char *query, GError **error);
 
+DB_AVAILABLE_IN_1_0
+DbPoolConfig *db_pool_config_new_from_env (const char *prefix, GError **error);
+DB_AVAILABLE_IN_1_0
+DbPoolConfig *
+db_pool_config_new_from_key_file (GKeyFile *key_file, const char *group, GError **error);
+DB_AVAILABLE_IN_1_0
+void db_pool_config_to_key_file (DbPoolConfig *self, GKeyFile *key_file, const char *group);
+DB_AVAILABLE_IN_1_0
+gboolean db_pool_config_bind_settings (DbPoolConfig *self, GSettings *settings, GError **error);
+
 G_END_DECLS

@@ -55,8 +55,11 @@
 
 #pragma once
 
+#include "db-histogram-private.h"
 #include "db-pool-config-private.h"
 #include "db-pool-stats-private.h"
+
+#define DB_N_METRICS (DB_METRIC_QUERY + 1)
 
 typedef struct _DbPoolCore DbPoolCore;
 typedef struct _DbSlot DbSlot;
@@ -193,7 +196,7 @@ struct _DbTicket
   gboolean awake; /* blocking: the thread will look for itself */
   gboolean waited;
   gboolean deadlocked; /* of TIMED_OUT: nobody could have served it */
-  DbTicket *next; /* in the list of decided tickets */
+  DbTicket *next;      /* in the list of decided tickets */
 };
 
 /* What the caller has to do after a function returned. Each call gets one of its own, begun with
@@ -223,7 +226,10 @@ typedef struct
 /* @fork_counter: counts the forks that this process is the child of. */
 DbPoolCore *
 db_pool_core_new (const DbPoolSettings *settings, guint32 seed, const guint *fork_counter);
-void db_pool_core_free (DbPoolCore *self); /* all slots are gone */
+/* The end of it: all slots are gone. Who has a reference can still look at what was counted. */
+void db_pool_core_free (DbPoolCore *self);
+DbPoolCore *db_pool_core_ref (DbPoolCore *self);
+void db_pool_core_unref (DbPoolCore *self);
 
 void
 db_ticket_init (DbTicket *ticket, gboolean blocking, gint64 deadline, GDestroyNotify free_func);
@@ -400,6 +406,8 @@ typedef struct
   guint failures;     /* opens that failed in a row */
   gint64 retry_at;    /* no open before; 0: at once */
   gint64 oldest_wait; /* since when the first caller in the queue waits; 0: none */
+  guint max_connections;
+  guint min_connections;
 } DbPoolCoreInfo;
 
 void db_pool_core_get_info (DbPoolCore *self, DbPoolCoreInfo *info);
@@ -422,6 +430,10 @@ void db_pool_core_add_event (DbPoolCore *self,
 GArray *db_pool_core_take_events (DbPoolCore *self);
 
 void db_pool_core_get_stats (DbPoolCore *self, DbPoolStats *stats);
+
+/* DB_N_METRICS histograms, in microseconds, from any thread and without the lock. The core records
+ * all of them but that of queries. */
+DbHistogram *db_pool_core_get_histograms (DbPoolCore *self);
 
 /* The error of the last open if it failed, or NULL; the caller frees it.
  * @permanent: whether trying again is in vain. */

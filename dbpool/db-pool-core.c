@@ -48,6 +48,7 @@ db_pool_core_new (const DbPoolSettings *settings, guint32 seed, const guint *for
 {
   DbPoolCore *self = g_new0 (DbPoolCore, 1);
 
+  self->ref_count = 1;
   db_lock_init (&self->lock);
   self->fork_counter = fork_counter;
   self->fork_generation = *fork_counter;
@@ -65,6 +66,24 @@ db_pool_core_free (DbPoolCore *self)
 {
   g_assert (self->slots.length == 0);
   g_assert (self->queue.length == 0 && self->units.length == 0);
+  db_pool_core_unref (self);
+}
+
+DbPoolCore *
+db_pool_core_ref (DbPoolCore *self)
+{
+  g_atomic_int_inc (&self->ref_count);
+  return self;
+}
+
+void
+db_pool_core_unref (DbPoolCore *self)
+{
+  if (!g_atomic_int_dec_and_test (&self->ref_count))
+    return;
+  DB_TSAN_ACQUIRE (&self->lock);
+  for (guint i = 0; i < DB_N_METRICS; i++)
+    db_histogram_clear (&self->histograms[i]);
   db_deadline_heap_clear (&self->deadlines);
   g_hash_table_unref (self->waiting);
   g_array_unref (self->events);
@@ -131,6 +150,7 @@ db_pool_core_try (DbPoolCore *self,
     {
       self->stats.requests++;
       self->stats.acquired++;
+      db_histogram_record (&self->histograms[DB_METRIC_WAIT], 0);
     }
   if (head != NULL)
     db_pool_core_rebalance_locked (self, now, fx);
@@ -160,6 +180,7 @@ untry_locked (DbPoolCore *self, DbSlot *slot, gboolean final)
     return;
   self->stats.requests--;
   self->stats.acquired--;
+  db_histogram_forget (&self->histograms[DB_METRIC_WAIT], 0);
 }
 
 void
@@ -357,6 +378,8 @@ untake_locked (DbPoolCore *self, DbTicket *ticket, DbPoolEffects *fx)
     return;
   self->stats.undelivered++;
   self->stats.acquired--;
+  db_histogram_forget (&self->histograms[DB_METRIC_WAIT],
+                       ticket->waited ? db_ticket_wait (ticket) : 0);
   if (ticket->waited)
     {
       self->stats.waited--;
@@ -534,6 +557,7 @@ born_locked (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEffects *fx)
   self->stats.created++;
   if (db_pool_core_floor_locked (self) > 0)
     db_pool_core_arm_locked (self, slot->retire_at, fx);
+  db_histogram_record (&self->histograms[DB_METRIC_CREATE], now - slot->born);
   db_pool_core_add_event_locked (self, DB_EVENT_CREATED, now - slot->born, NULL, NULL, fx);
   db_pool_core_deliver_locked (self, slot, FALSE, now, fx);
   db_pool_core_close_replaced_locked (self, now, fx);
@@ -698,6 +722,8 @@ db_pool_core_checked (DbPoolCore *self,
   DB_LOCK_SCOPE (&self->lock);
 
   g_assert (slot->state == DB_SLOT_CHECKING);
+  if (slot->needs_check)
+    db_histogram_record (&self->histograms[DB_METRIC_VALIDATE], now - slot->since);
   switch (result)
     {
     case DB_CHECK_WORKS:

@@ -181,6 +181,10 @@ db_engine_close (DbEngine *self, gint64 timeout, GCancellable *cancellable, GErr
 
 gboolean db_engine_is_closed (DbEngine *self);
 DbPoolStats *db_engine_get_stats (DbEngine *self);
+/* The same of a core and of what the sessions count. */
+void db_pool_stats_take (DbPoolStats *self, DbPoolCore *core, DbStatementCounters *counters);
+/* What the core does not see. @duration: in microseconds. */
+void db_engine_record (DbEngine *self, DbMetric metric, gint64 duration);
 const char *db_engine_get_name (DbEngine *self);
 gboolean db_engine_is_forked (DbEngine *self);
 

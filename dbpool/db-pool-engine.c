@@ -386,10 +386,22 @@ db_engine_get_stats (DbEngine *self)
 {
   DbPoolStats *stats = g_new0 (DbPoolStats, 1);
 
-  db_pool_core_get_stats (self->core, stats);
-  stats->statement_hits = (gsize) g_atomic_pointer_get (&self->counters->hits);
-  stats->statement_misses = (gsize) g_atomic_pointer_get (&self->counters->misses);
+  db_pool_stats_take (stats, self->core, self->counters);
   return stats;
+}
+
+void
+db_pool_stats_take (DbPoolStats *self, DbPoolCore *core, DbStatementCounters *counters)
+{
+  db_pool_core_get_stats (core, self);
+  self->statement_hits = (gsize) g_atomic_pointer_get (&counters->hits);
+  self->statement_misses = (gsize) g_atomic_pointer_get (&counters->misses);
+}
+
+void
+db_engine_record (DbEngine *self, DbMetric metric, gint64 duration)
+{
+  db_histogram_record (&db_pool_core_get_histograms (self->core)[metric], duration);
 }
 
 /* Effects. */
@@ -483,14 +495,18 @@ db_engine_give_back (DbEngine *self, DbLease *lease)
 {
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
   DbOutcome outcome;
+  gint64 now;
 
   if (db_engine_is_forked (self))
     return;
+  now = g_get_monotonic_time ();
+  if (lease->one_shot_since != 0)
+    db_engine_record (self, DB_METRIC_QUERY, now - lease->one_shot_since);
+  lease->one_shot_since = 0;
   outcome = judge (self, lease->session);
   db_pool_home_look_for_listeners (self->home, self->core,
                                    1u << DB_EVENT_RETURNED | 1u << DB_EVENT_DROPPED);
-  db_pool_core_give_back (self->core, lease->slot, outcome, lease->finalized,
-                          g_get_monotonic_time (), &fx);
+  db_pool_core_give_back (self->core, lease->slot, outcome, lease->finalized, now, &fx);
   db_engine_run_effects (self, &fx);
 }
 

@@ -9,12 +9,36 @@
 
 G_BEGIN_DECLS
 
+/**
+ * DbManagerFunc:
+ * @uri: the URI of a database, without the settings of the pool
+ * @user_data: what was registered with the function
+ * @error: return location for an error
+ *
+ * Makes the manager for a URI, without opening anything.
+ *
+ * Called on the thread that asks the factory for a pool or a manager, also for an asynchronous
+ * call, and so it should not block. An error should not contain a password that is in @uri.
+ *
+ * Returns: (transfer full): a manager, or %NULL with @error
+ *
+ * Since: 1.0
+ */
+typedef DbConnectionManager *(*DbManagerFunc) (const char *uri, gpointer user_data, GError **error);
+
 #define DB_TYPE_POOL_FACTORY (db_pool_factory_get_type ())
 DB_AVAILABLE_IN_1_0
 G_DECLARE_FINAL_TYPE (DbPoolFactory, db_pool_factory, DB, POOL_FACTORY, GObject)
 
 DB_AVAILABLE_IN_1_0
 DbPoolFactory *db_pool_factory_new (void);
+DB_AVAILABLE_IN_1_0
+gboolean db_pool_factory_register (DbPoolFactory *self,
+                                   const char *scheme,
+                                   DbManagerFunc func,
+                                   gpointer user_data,
+                                   GDestroyNotify destroy,
+                                   GError **error);
 DB_AVAILABLE_IN_1_0
 DbConnectionManager *db_pool_factory_create_manager (DbPoolFactory *self,
                                                      const char *uri,

@@ -96,6 +96,8 @@ db_pool_core_get_info (DbPoolCore *self, DbPoolCoreInfo *info)
   info->units_waiting = self->units.length;
   info->failures = self->failures;
   info->retry_at = self->retry_at;
+  info->max_connections = self->settings.max_connections;
+  info->min_connections = db_pool_core_floor_locked (self);
   if (self->queue.head != NULL)
     info->oldest_wait = ((DbTicket *) self->queue.head->data)->enqueued;
 }
@@ -109,6 +111,12 @@ db_pool_core_get_stats (DbPoolCore *self, DbPoolStats *stats)
   DB_LOCK_SCOPE (&self->lock);
 
   *stats = self->stats;
+}
+
+DbHistogram *
+db_pool_core_get_histograms (DbPoolCore *self)
+{
+  return self->histograms;
 }
 
 GError *
@@ -216,6 +224,19 @@ validate_counters_locked (DbPoolCore *self)
                     db_pool_core_n_sessions_locked (self));
 }
 
+/* Histograms count what the counters count, whatever was taken back. Now and then: adding them up
+ * takes longer than all the rest. */
+static void
+validate_histograms_locked (DbPoolCore *self)
+{
+  if (self->stats.requests % 16 != 0)
+    return;
+  g_assert_cmpuint (db_histogram_count (&self->histograms[DB_METRIC_WAIT]), ==,
+                    self->stats.acquired);
+  g_assert_cmpuint (db_histogram_count (&self->histograms[DB_METRIC_CREATE]), ==,
+                    self->stats.created);
+}
+
 static void
 validate_order_locked (DbPoolCore *self)
 {
@@ -248,6 +269,7 @@ db_pool_core_validate (DbPoolCore *self, gint64 now)
   gboolean helped;
 
   validate_counters_locked (self);
+  validate_histograms_locked (self);
   validate_order_locked (self);
   g_assert_cmpuint (self->events->len, <=, DB_MAX_EVENTS);
   if (self->suspended)

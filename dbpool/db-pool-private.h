@@ -25,6 +25,8 @@ struct _DbPool
   DbPoolConfig *config;
   DbEngine *engine;
 
+  DbMetricsCollector *metrics; /* atomic: NULL until somebody asks */
+
   GWeakRef connections; /* the list of connections, while somebody holds it */
 };
 

@@ -195,7 +195,7 @@ finish_query (DbPool *self, GAsyncResult *result, gpointer tag, GError **error)
 {
   g_autoptr (GTask) inner = finish (self, result, tag, error);
 
-  return inner != NULL ? g_task_propagate_pointer (inner, error) : NULL;
+  return inner != NULL ? db_operation_finish (inner, error) : NULL;
 }
 
 static gint64

@@ -9,6 +9,7 @@
 #include "db-connection-list-private.h"
 #include "db-connection-private.h"
 #include "db-error.h"
+#include "db-metrics-private.h"
 #include "db-pool-config-private.h"
 #include "db-pool-private.h"
 
@@ -115,6 +116,7 @@ db_pool_finalize (GObject *object)
   DbPool *self = DB_POOL (object);
 
   g_weak_ref_clear (&self->connections);
+  g_clear_object (&self->metrics);
   g_clear_pointer (&self->engine, db_engine_unref);
   g_clear_object (&self->config);
   G_OBJECT_CLASS (db_pool_parent_class)->finalize (object);
@@ -342,6 +344,36 @@ db_pool_get_stats (DbPool *self)
   g_return_val_if_fail (DB_IS_POOL (self), NULL);
 
   return db_engine_get_stats (self->engine);
+}
+
+/**
+ * db_pool_get_metrics:
+ * @self: a pool
+ *
+ * Gets the metrics of the pool: its numbers and how long things took, in the formats of Prometheus
+ * and OpenMetrics.
+ *
+ * They are recorded from the beginning, whether anybody asks or not. Who keeps a reference can read
+ * them after the pool's end. Does not block.
+ *
+ * Returns: (transfer none): the collector of the pool, always the same
+ *
+ * Since: 1.0
+ */
+DbMetricsCollector *
+db_pool_get_metrics (DbPool *self)
+{
+  DbMetricsCollector *metrics;
+
+  g_return_val_if_fail (DB_IS_POOL (self), NULL);
+
+  metrics = g_atomic_pointer_get (&self->metrics);
+  if (metrics != NULL)
+    return metrics;
+  metrics = db_metrics_collector_new_for_engine (self->engine);
+  if (!g_atomic_pointer_compare_and_exchange (&self->metrics, NULL, metrics))
+    g_object_unref (metrics); /* another thread was faster */
+  return g_atomic_pointer_get (&self->metrics);
 }
 
 /**

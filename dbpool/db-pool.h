@@ -6,6 +6,7 @@
 #include "db-connection-info.h"
 #include "db-connection-manager.h"
 #include "db-connection.h"
+#include "db-metrics-collector.h"
 #include "db-pool-config.h"
 #include "db-pool-stats.h"
 #include "db-types.h"
@@ -29,6 +30,8 @@ DB_AVAILABLE_IN_1_0
 gboolean db_pool_is_closed (DbPool *self);
 DB_AVAILABLE_IN_1_0
 DbPoolStats *db_pool_get_stats (DbPool *self);
+DB_AVAILABLE_IN_1_0
+DbMetricsCollector *db_pool_get_metrics (DbPool *self);
 DB_AVAILABLE_IN_1_0
 GListModel *db_pool_get_connections (DbPool *self);
 DB_AVAILABLE_IN_1_0

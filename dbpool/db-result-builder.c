@@ -3,13 +3,27 @@
 
 /* Builds results: a builder is the result itself before it is finished. It decides the types of
  * cells and columns and where their bytes go; reading them is left to db-result.c. One thread at a
- * time, no lock. */
+ * time, no lock.
+ *
+ * Making and freeing a GObject is a third of what a query of one row costs beside the database. So
+ * the shape that a prepared statement has keeps a reference to the last small result made with it,
+ * and the next result is that one anew, if by then nobody else has a reference to it and nothing is
+ * attached to it (no weak reference, no data, no handler, no row): then nobody can tell the two
+ * apart. What an application notices is that such a result is finalized later than it is dropped.
+ */
 
 #include "config.h"
 
 #include "db-result-storage-private.h"
 
 #include <string.h>
+
+/* They are to see that a result is used after it was dropped, and cannot see GObject's counter. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define KEEPS_SPARES FALSE
+#else
+#define KEEPS_SPARES TRUE
+#endif
 
 #define FIRST_CHARS 256
 #define FIRST_BLOCK_SIZE 1024
@@ -65,21 +79,15 @@ builder_shrink (DbResult *self)
   self->n_allocated = self->n_rows;
 }
 
-/* The next cell, left to right, and its type in the books of its column. */
-static DbCell *
-builder_next_cell (DbResult *self, DbValueType type)
+/* A cell that differs from the one above it, or stands where there is no room yet. */
+static void
+builder_note_change (DbResult *self, DbColumn *column, DbValueType type)
 {
-  DbColumn *column = &self->columns[self->next_column];
   guint row = self->n_rows;
 
   if (row == self->n_allocated)
     builder_grow (self);
-
-  if (row == 0)
-    {
-      column->uniform = type;
-    }
-  else if (column->types == NULL && column->uniform != type)
+  if (column->types == NULL && column->uniform != type)
     {
       column->types = g_malloc (self->n_allocated);
       memset (column->types, column->uniform, row);
@@ -93,6 +101,27 @@ builder_next_cell (DbResult *self, DbValueType type)
     column->seen = type;
   else if (column->seen != type)
     column->seen = DB_VALUE_TYPE_MIXED;
+}
+
+/* The next cell, left to right, and its type in the books of its column. Part of each function that
+ * adds a cell: the first row, which is the only one of most results, needs no look at what was
+ * before. */
+static inline DbCell *
+builder_next_cell (DbResult *self, DbValueType type)
+{
+  DbColumn *column = &self->columns[self->next_column];
+  guint row = self->n_rows;
+
+  if (row == 0)
+    {
+      column->uniform = type;
+      column->seen = type;
+      column->n_nulls = type == DB_VALUE_TYPE_NULL;
+    }
+  else
+    {
+      builder_note_change (self, column, type);
+    }
 
   if (++self->next_column == self->n_columns)
     {
@@ -144,8 +173,9 @@ builder_add_chars (DbResult *self, DbValueType type, gconstpointer data, gsize s
   builder_next_cell (self, type)->text = chars;
 }
 
-/* ASCII without a zero, in words of 8 bytes; anything else is for g_utf8_validate_len(). */
-static gboolean
+/* ASCII without a zero, in words of 8 bytes and then byte by byte; anything else is for
+ * g_utf8_validate_len(), which what is before it does not concern. */
+static inline gboolean
 is_clean_text (const char *text, gsize size)
 {
   const guint64 ones = 0x0101010101010101u;
@@ -157,25 +187,22 @@ is_clean_text (const char *text, gsize size)
 
       memcpy (&word, text + i, sizeof word);
       if (((word | (word - ones)) & (ones << 7)) != 0)
-        break;
+        return g_utf8_validate_len (text + i, size - i, NULL);
     }
-  return g_utf8_validate_len (text + i, size - i, NULL);
+  for (; i < size; i++)
+    if ((gint8) text[i] < 1)
+      return g_utf8_validate_len (text + i, size - i, NULL);
+  return TRUE;
 }
 
-static DbResult *
-builder_new (guint n_columns, const DbColumn *columns)
+/* The columns, the cells of the first rows and the first characters, in one allocation. */
+static void
+builder_lay_out (DbResult *self, const DbColumn *columns)
 {
-  DbResult *self = g_object_new (DB_TYPE_RESULT, NULL);
+  guint n_columns = self->n_columns;
   gsize columns_size = n_columns * sizeof (DbColumn);
-  gsize cells_size = n_columns * DB_RESULT_FIRST_ROWS * sizeof (DbCell);
   DbCell *cells;
 
-  self->n_columns = n_columns;
-  self->block_size = FIRST_BLOCK_SIZE;
-  if (n_columns == 0)
-    return self;
-
-  self->columns = g_malloc (columns_size + cells_size + FIRST_CHARS);
   if (columns != NULL)
     memcpy (self->columns, columns, columns_size);
   else
@@ -186,6 +213,20 @@ builder_new (guint n_columns, const DbColumn *columns)
   self->n_allocated = DB_RESULT_FIRST_ROWS;
   self->free_chars = (char *) (cells + n_columns * DB_RESULT_FIRST_ROWS);
   self->n_free_chars = FIRST_CHARS;
+}
+
+static DbResult *
+builder_new (guint n_columns, const DbColumn *columns)
+{
+  DbResult *self = DB_RESULT (g_object_new_with_properties (DB_TYPE_RESULT, 0, NULL, NULL));
+
+  self->n_columns = n_columns;
+  self->block_size = FIRST_BLOCK_SIZE;
+  if (n_columns == 0)
+    return self;
+  self->columns = g_malloc (
+    n_columns * (sizeof (DbColumn) + DB_RESULT_FIRST_ROWS * sizeof (DbCell)) + FIRST_CHARS);
+  builder_lay_out (self, columns);
   return self;
 }
 
@@ -199,11 +240,42 @@ db_result_builder_new (guint n_columns)
   return (DbResultBuilder *) self;
 }
 
+/* GObject's fields are private by name only: the counter, and the data where weak references,
+ * toggle references, handlers' closures and bindings' wrappers leave their traces. */
+static gboolean
+is_nobodys (DbResult *self)
+{
+  GObject *object = G_OBJECT (self);
+
+  return g_atomic_int_get ((gint *) &object->ref_count) == 1 &&
+         g_atomic_pointer_get (&object->qdata) == NULL && self->rows == NULL && self->made == NULL;
+}
+
+/* All of it lies in its one allocation. */
+static gboolean
+is_small (DbResult *self)
+{
+  if (self->n_allocated != DB_RESULT_FIRST_ROWS || self->blocks != NULL)
+    return FALSE;
+  for (guint i = 0; i < self->n_columns; i++)
+    if (self->columns[i].types != NULL)
+      return FALSE;
+  return TRUE;
+}
+
 DbResultBuilder *
 db_result_builder_new_shared (DbResultShape *shape)
 {
-  DbResult *self = builder_new (shape->n_columns, shape->columns);
+  DbResult *self = g_steal_pointer (&shape->spare);
 
+  if (self != NULL && is_nobodys (self))
+    {
+      self->n_rows = 0;
+      builder_lay_out (self, shape->columns);
+      return (DbResultBuilder *) self;
+    }
+  g_clear_object (&self);
+  self = builder_new (shape->n_columns, shape->columns);
   self->shape = db_result_shape_ref (shape);
   return (DbResultBuilder *) self;
 }
@@ -297,6 +369,13 @@ db_result_shape_unref (DbResultShape *self)
   g_atomic_rc_box_release_full (self, shape_clear);
 }
 
+void
+db_result_shape_retire (DbResultShape *self)
+{
+  g_clear_object (&self->spare); /* which has a reference to the shape */
+  db_result_shape_unref (self);
+}
+
 guint
 db_result_shape_get_n_columns (DbResultShape *self)
 {
@@ -382,6 +461,8 @@ db_result_builder_finish (DbResultBuilder *builder, gint64 rows_affected, gint64
   builder_shrink (self);
   self->rows_affected = rows_affected;
   self->last_insert_id = last_insert_id;
+  if (KEEPS_SPARES && self->shape != NULL && self->shape->spare == NULL && is_small (self))
+    self->shape->spare = g_object_ref (self);
   return self;
 }
 

@@ -23,6 +23,8 @@ void db_result_builder_free (DbResultBuilder *self);
 DbResultShape *db_result_shape_new (guint n_columns);
 DbResultShape *db_result_shape_ref (DbResultShape *self);
 void db_result_shape_unref (DbResultShape *self);
+/* For who made it, instead of unref. */
+void db_result_shape_retire (DbResultShape *self);
 guint db_result_shape_get_n_columns (DbResultShape *self);
 /* As db_result_builder_set_column() and db_result_builder_set_element_type() do. */
 void db_result_shape_set_column (DbResultShape *self,

@@ -46,6 +46,7 @@ struct _DbResultBlock
 struct _DbResultShape
 {
   guint n_columns;
+  DbResult *spare;    /* see db-result-builder.c; used by the shape's owner */
   DbColumn columns[]; /* without cells */
 };
 

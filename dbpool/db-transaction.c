@@ -231,7 +231,7 @@ db_connection_begin_finish (DbConnection *self, GAsyncResult *result, GError **e
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
 
   operation = g_task_get_task_data (G_TASK (result));
-  rows = g_task_propagate_pointer (G_TASK (result), error);
+  rows = db_operation_finish (G_TASK (result), error);
   return end_begin (operation, self, rows);
 }
 
@@ -357,7 +357,7 @@ end_finish (DbTransaction *self, GAsyncResult *result, GError **error)
 
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
 
-  rows = g_task_propagate_pointer (G_TASK (result), error);
+  rows = db_operation_finish (G_TASK (result), error);
   return rows != NULL;
 }
 

@@ -34,7 +34,6 @@ void db_transaction_rollback_async (DbTransaction *self,
                                     GAsyncReadyCallback callback,
                                     gpointer user_data);
 DB_AVAILABLE_IN_1_0
-gboolean
-db_transaction_rollback_finish (DbTransaction *self, GAsyncResult *result, GError **error);
+gboolean db_transaction_rollback_finish (DbTransaction *self, GAsyncResult *result, GError **error);
 
 G_END_DECLS

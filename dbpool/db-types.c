@@ -59,6 +59,19 @@ G_DEFINE_ENUM_TYPE (DbIdleOrder,
                     G_DEFINE_ENUM_VALUE (DB_IDLE_ORDER_LIFO, "lifo"),
                     G_DEFINE_ENUM_VALUE (DB_IDLE_ORDER_FIFO, "fifo"))
 
+G_DEFINE_ENUM_TYPE (DbMetric,
+                    db_metric,
+                    G_DEFINE_ENUM_VALUE (DB_METRIC_WAIT, "wait"),
+                    G_DEFINE_ENUM_VALUE (DB_METRIC_USE, "use"),
+                    G_DEFINE_ENUM_VALUE (DB_METRIC_CREATE, "create"),
+                    G_DEFINE_ENUM_VALUE (DB_METRIC_VALIDATE, "validate"),
+                    G_DEFINE_ENUM_VALUE (DB_METRIC_QUERY, "query"))
+
+G_DEFINE_ENUM_TYPE (DbMetricsFormat,
+                    db_metrics_format,
+                    G_DEFINE_ENUM_VALUE (DB_METRICS_FORMAT_OPENMETRICS, "openmetrics"),
+                    G_DEFINE_ENUM_VALUE (DB_METRICS_FORMAT_PROMETHEUS, "prometheus"))
+
 G_DEFINE_ENUM_TYPE (DbPreparedStatements,
                     db_prepared_statements,
                     G_DEFINE_ENUM_VALUE (DB_PREPARED_STATEMENTS_AUTO, "auto"),

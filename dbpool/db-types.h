@@ -18,6 +18,8 @@ typedef struct _DbCursor DbCursor;
 typedef struct _DbDatabaseConfig DbDatabaseConfig;
 typedef struct _DbDescription DbDescription;
 typedef struct _DbErrorInfo DbErrorInfo;
+typedef struct _DbMetricsCollector DbMetricsCollector;
+typedef struct _DbMetricsSummary DbMetricsSummary;
 typedef struct _DbParams DbParams;
 typedef struct _DbPool DbPool;
 typedef struct _DbPoolConfig DbPoolConfig;
@@ -116,8 +118,8 @@ typedef enum
  * @DB_CONNECTION_LENT: somebody has it
  * @DB_CONNECTION_RESETTING: it was returned and is being cleaned
  * @DB_CONNECTION_CLOSING: it is being closed
- * @DB_CONNECTION_DEDICATED: it was opened by [method@Db.ConnectionManager.open_session] of the pool,
- *   which does not lend it
+ * @DB_CONNECTION_DEDICATED: it was opened by [method@Db.ConnectionManager.open_session] of the
+ * pool, which does not lend it
  *
  * Where one of the sessions of a pool is. Each of them counts against `max-connections`.
  *
@@ -182,8 +184,8 @@ typedef gboolean (*DbHookFunc) (DbPool *pool, GObject *subject, gpointer user_da
  *
  * What is to be done in a transaction, see [method@Db.Pool.transact].
  *
- * It may be called several times, each time in a new transaction, and has to do everything anew then.
- * It neither commits nor rolls back.
+ * It may be called several times, each time in a new transaction, and has to do everything anew
+ * then. It neither commits nor rolls back.
  *
  * Returns: %TRUE to commit, %FALSE with @error set to roll back
  *
@@ -224,6 +226,42 @@ typedef enum
   DB_IDLE_ORDER_LIFO,
   DB_IDLE_ORDER_FIFO,
 } DbIdleOrder;
+
+/**
+ * DbMetric:
+ * @DB_METRIC_WAIT: for how long a caller waited for the connection that it got
+ * @DB_METRIC_USE: for how long a connection was out
+ * @DB_METRIC_CREATE: how long it took to open a session
+ * @DB_METRIC_VALIDATE: how long it took to ask the database whether a session still works
+ * @DB_METRIC_QUERY: how long an operation on a connection took
+ *
+ * The durations of which a [class@Db.MetricsCollector] keeps a histogram.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  DB_METRIC_WAIT,
+  DB_METRIC_USE,
+  DB_METRIC_CREATE,
+  DB_METRIC_VALIDATE,
+  DB_METRIC_QUERY,
+} DbMetric;
+
+/**
+ * DbMetricsFormat:
+ * @DB_METRICS_FORMAT_OPENMETRICS: OpenMetrics 1.0
+ * @DB_METRICS_FORMAT_PROMETHEUS: the text format 0.0.4 of Prometheus
+ *
+ * The text formats of metrics.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  DB_METRICS_FORMAT_OPENMETRICS,
+  DB_METRICS_FORMAT_PROMETHEUS,
+} DbMetricsFormat;
 
 /**
  * DbResetLevel:
@@ -378,6 +416,14 @@ GType db_idle_order_get_type (void) G_GNUC_CONST;
 #define DB_TYPE_ISOLATION (db_isolation_get_type ())
 DB_AVAILABLE_IN_1_0
 GType db_isolation_get_type (void) G_GNUC_CONST;
+
+#define DB_TYPE_METRIC (db_metric_get_type ())
+DB_AVAILABLE_IN_1_0
+GType db_metric_get_type (void) G_GNUC_CONST;
+
+#define DB_TYPE_METRICS_FORMAT (db_metrics_format_get_type ())
+DB_AVAILABLE_IN_1_0
+GType db_metrics_format_get_type (void) G_GNUC_CONST;
 
 #define DB_TYPE_PREPARED_STATEMENTS (db_prepared_statements_get_type ())
 DB_AVAILABLE_IN_1_0

@@ -144,7 +144,7 @@ db_work_take_description (DbWork *self)
 static DbWork *
 finish (GTask *task, GError **error)
 {
-  g_autoptr (DbResult) result = g_task_propagate_pointer (task, error);
+  g_autoptr (DbResult) result = db_operation_finish (task, error);
   DbOperation *operation = g_task_get_task_data (task);
 
   return result != NULL ? operation->subject : NULL;

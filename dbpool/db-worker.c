@@ -31,8 +31,8 @@ typedef struct
   gpointer data;
 } DbJob;
 
-/* For how long a thread without a job waits for the next one: an idle program is soon at rest, and a
- * new thread costs less than most jobs. */
+/* For how long a thread without a job waits for the next one: an idle program is soon at rest, and
+ * a new thread costs less than most jobs. */
 #define JOB_THREAD_PATIENCE (500 * G_TIME_SPAN_MILLISECOND)
 
 static DbLock the_lock;

@@ -120,7 +120,7 @@ fi
 sh "$root/docs/install-missing.sh" gcc libc6-dev meson ninja-build pkg-config \
   libglib2.0-dev libpq-dev libsqlite3-dev libgirepository1.0-dev gobject-introspection \
   valac gi-docgen python3 python3-gi gjs postgresql patch \
-  gir1.2-gtk-4.0 xvfb xauth
+  gir1.2-gtk-4.0 xvfb xauth gir1.2-soup-3.0 python3-prometheus-client
 
 setup "$build" -Dprefix="$prefix" -Dlibdir=lib -Dwerror=true -Dgtk_doc=true \
   -Dpostgres=enabled -Dsqlite=enabled -Dintrospection=enabled -Dvapi=enabled \

@@ -11,11 +11,11 @@
 static void
 test_defaults (void)
 {
-  g_autoptr(DbDatabaseConfig) config = db_database_config_new ();
-  g_autoptr(DbConninfo) info = db_database_config_to_conninfo (config);
+  g_autoptr (DbDatabaseConfig) config = db_database_config_new ();
+  g_autoptr (DbConninfo) info = db_database_config_to_conninfo (config);
   g_autofree char *text = db_database_config_to_string (config);
   g_autofree char *host = NULL;
-  g_auto(GStrv) hosts = NULL;
+  g_auto (GStrv) hosts = NULL;
   guint port;
 
   g_object_get (config, "host", &host, "hosts", &hosts, "port", &port, NULL);
@@ -37,8 +37,8 @@ static void
 test_properties (void)
 {
   const char *const two[] = {"alpha:5433", "::1", NULL};
-  g_autoptr(DbDatabaseConfig) config = db_database_config_new ();
-  g_auto(GStrv) hosts = NULL;
+  g_autoptr (DbDatabaseConfig) config = db_database_config_new ();
+  g_auto (GStrv) hosts = NULL;
   g_autofree char *host = NULL;
   g_autofree char *text = NULL;
   guint port, n_notified = 0;
@@ -67,9 +67,9 @@ static void
 test_host_forms (void)
 {
   const char *const all[] = {"a", "b:1", "::1", "[::1]:2", "/tmp", "/tmp:3", ":4", "x:99999", NULL};
-  g_autoptr(DbDatabaseConfig) config = db_database_config_new ();
-  g_autoptr(DbConninfo) info = NULL;
-  g_auto(GStrv) hosts = NULL;
+  g_autoptr (DbDatabaseConfig) config = db_database_config_new ();
+  g_autoptr (DbConninfo) info = NULL;
+  g_auto (GStrv) hosts = NULL;
 
   g_object_set (config, "hosts", all, NULL);
   g_object_get (config, "hosts", &hosts, NULL);
@@ -82,10 +82,10 @@ test_host_forms (void)
 static void
 test_password (void)
 {
-  g_autoptr(DbDatabaseConfig) config = db_database_config_new ();
+  g_autoptr (DbDatabaseConfig) config = db_database_config_new ();
   GParamSpec *pspec = g_object_class_find_property (G_OBJECT_GET_CLASS (config), "password");
   g_autofree char *text = NULL;
-  g_autoptr(DbConninfo) info = NULL;
+  g_autoptr (DbConninfo) info = NULL;
 
   g_assert_cmpuint (pspec->flags & G_PARAM_READABLE, ==, 0);
   g_object_set (config, "password", "geheim", "username", "anna", NULL);
@@ -99,9 +99,9 @@ test_password (void)
 static void
 test_options (void)
 {
-  g_autoptr(DbDatabaseConfig) config = db_database_config_new ();
-  g_autoptr(GVariant) options = NULL;
-  g_autoptr(DbConninfo) info = NULL;
+  g_autoptr (DbDatabaseConfig) config = db_database_config_new ();
+  g_autoptr (GVariant) options = NULL;
+  g_autoptr (DbConninfo) info = NULL;
   g_autofree char *printed = NULL;
   g_autofree char *uri = NULL;
   g_autofree char *user = NULL;
@@ -124,7 +124,7 @@ test_options (void)
 static void
 test_frozen (void)
 {
-  g_autoptr(DbDatabaseConfig) config = db_database_config_new ();
+  g_autoptr (DbDatabaseConfig) config = db_database_config_new ();
   g_autofree char *database = NULL;
 
   g_object_set (config, "database", "shop", NULL);
@@ -140,8 +140,8 @@ test_frozen (void)
 static void
 assert_prints (const char *uri, const char *expected)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(DbDatabaseConfig) config = db_database_config_new_from_uri (uri, &error);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DbDatabaseConfig) config = db_database_config_new_from_uri (uri, &error);
   g_autofree char *text = NULL;
 
   g_assert_no_error (error);
@@ -152,8 +152,8 @@ assert_prints (const char *uri, const char *expected)
 static void
 assert_refuses (const char *uri, const char *part_of_text)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(DbDatabaseConfig) config = db_database_config_new_from_uri (uri, &error);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DbDatabaseConfig) config = db_database_config_new_from_uri (uri, &error);
 
   g_assert_null (config);
   g_assert_error (error, DB_ERROR, DB_ERROR_CONFIGURATION);
@@ -177,6 +177,8 @@ test_uri (void)
   assert_prints ("postgresql://h/x?ssl=true", "postgresql://h/x?sslmode=require");
   assert_prints ("postgresql://a,b/x?port=7", "postgresql://a:7,b:7/x");
   assert_prints ("postgresql://h/x?user=anna@example.org", "postgresql://anna%40example.org@h/x");
+  assert_prints ("postgresql://a:p?pool_x=1@h/x?pool_lazy=true",
+                 "postgresql://a@h/x?pool_lazy=true");
   assert_prints ("postgresql://h/?options=-c%20geqo%3Doff",
                  "postgresql://h/?options=-c%20geqo%3Doff");
 }
@@ -192,7 +194,7 @@ test_uri_errors (void)
   assert_refuses ("postgresql://anna:geheim@h:abc/x", "port");
   assert_refuses ("postgresql://anna:geheim/x", "port");
   assert_refuses ("postgresql://anna:geheim@h/x?colour=red", "\"colour\"");
-  assert_refuses ("postgresql://anna:geheim@h/x?sslmode=sometimes", "\"sometimes\"");
+  assert_refuses ("postgresql://anna:geheim@h/x?sslmode=sometimes", "“sometimes”");
   assert_refuses ("postgresql://anna:geheim@h/x?geheim", "");
   assert_refuses ("postgresql://anna:a@geheim@h/x", "%40");
   assert_refuses ("postgresql://anna:a/geheim@h/x", "%40");
@@ -200,12 +202,17 @@ test_uri_errors (void)
   assert_refuses ("postgresql://anna:geheim@[::1/x", "malformed");
   assert_refuses ("postgresql://anna:geheim@[::1]geheim/x", "malformed");
   assert_refuses ("postgresql://a,b/x?port=1,2,3", "3 ports for 2 hosts");
+  assert_refuses ("postgresql:///x?host=geheim:5432", "a host is neither");
+  assert_refuses ("postgresql://a%20geheim/x", "a host is neither");
+  assert_refuses ("postgresql://a/x?connect_timeout=soon", "“soon” is no whole number");
+  assert_refuses ("postgresql://anna:geheim@a/x?pool_max_connections=0", "pool_max_connections");
+  assert_refuses ("postgresql://anna:geheim@a/x?pool_size=geheim", "pool_size");
 }
 #else
 static void
 test_without_libpq (void)
 {
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GError) error = NULL;
 
   g_assert_null (db_database_config_new_from_uri ("postgresql:///", &error));
   g_assert_error (error, DB_ERROR, DB_ERROR_NOT_SUPPORTED);

@@ -43,6 +43,7 @@ test_defaults (void)
   g_assert_cmpint (settings.check_timeout, ==, 5 * G_TIME_SPAN_SECOND);
   g_assert_cmpint (settings.leak_threshold, ==, 0);
   g_assert_false (settings.fail_on_deadlock);
+  g_assert_false (settings.lazy);
   g_assert_cmpint (settings.prepared_statements, ==, DB_PREPARED_STATEMENTS_AUTO);
   g_assert_cmpuint (settings.statement_cache_size, ==, 100);
   g_assert_cmpint (settings.statement_timeout, ==, 0);
@@ -61,7 +62,7 @@ test_pspec_defaults (void)
   guint n;
 
   pspecs = g_object_class_list_properties (G_OBJECT_GET_CLASS (config), &n);
-  g_assert_cmpuint (n, ==, 21);
+  g_assert_cmpuint (n, ==, 22);
   for (guint i = 0; i < n; i++)
     {
       g_auto (GValue) value = G_VALUE_INIT;
@@ -307,7 +308,7 @@ test_uri_query (void)
     "&pool_idle_timeout=5min&pool_max_lifetime=0&pool_lifetime_jitter=50&pool_max_uses=1000"
     "&pool_validate_after_idle=never&pool_hand_off_after=0&pool_idle_order=fifo"
     "&pool_reset_level=clean&pool_max_waiters=9&pool_keepalive=1min&pool_check_timeout=2s"
-    "&pool_leak_threshold=90s&pool_fail_on_deadlock=true&pool_name=K%C3%A4se%20%26%20Brot"
+    "&pool_leak_threshold=90s&pool_fail_on_deadlock=true&pool_lazy=true&pool_name=K%C3%A4se%20%26%20Brot"
     "&pool_prepared_statements=never&pool_statement_cache_size=0&pool_statement_timeout=3s"
     "&pool_init_sql=SET%20a%20%3D%201;%20SELECT%202",
     &error);
@@ -329,6 +330,7 @@ test_uri_query (void)
   g_assert_cmpint (settings.check_timeout, ==, 2 * G_TIME_SPAN_SECOND);
   g_assert_cmpint (settings.leak_threshold, ==, 90 * G_TIME_SPAN_SECOND);
   g_assert_true (settings.fail_on_deadlock);
+  g_assert_true (settings.lazy);
   g_assert_cmpint (settings.prepared_statements, ==, DB_PREPARED_STATEMENTS_NEVER);
   g_assert_cmpuint (settings.statement_cache_size, ==, 0);
   g_assert_cmpint (settings.statement_timeout, ==, 3 * G_TIME_SPAN_SECOND);

@@ -310,6 +310,215 @@ test_dropped_meanwhile (Fixture *fixture, gconstpointer data)
   g_assert_no_error (error);
 }
 
+/* Nothing is opened, and so nothing is created, however the wish came. */
+static void
+test_lazy (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (DbPoolConfig) config = g_object_new (DB_TYPE_POOL_CONFIG, "lazy", TRUE, NULL);
+  g_autofree char *uri = g_strconcat (fixture->uri, "?pool_lazy=true", NULL);
+  g_autofree char *eager_uri = g_strconcat (fixture->uri, "?pool_lazy=false", NULL);
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  DbPool *pools[3];
+
+  pools[0] = db_pool_factory_create_pool (fixture->factory, uri, NULL, NULL, &error);
+  g_assert_no_error (error);
+  pools[1] =
+    db_pool_factory_create_sqlite_pool (fixture->factory, fixture->path, config, NULL, &error);
+  g_assert_no_error (error);
+  db_pool_factory_create_pool_async (fixture->factory, fixture->uri, config, NULL, store_result_cb,
+                                     &result);
+  g_assert_null (result);
+  wait_for (NULL, &result);
+  pools[2] = db_pool_factory_create_pool_finish (fixture->factory, result, &error);
+  g_assert_no_error (error);
+  for (gsize i = 0; i < G_N_ELEMENTS (pools); i++)
+    {
+      g_autoptr (DbPoolStats) stats = db_pool_get_stats (pools[i]);
+
+      g_assert_cmpuint (db_pool_stats_get_total (stats), ==, 0);
+      g_assert_cmpuint (db_pool_stats_get_created (stats), ==, 0);
+    }
+  g_assert_false (g_file_test (fixture->path, G_FILE_TEST_EXISTS));
+  for (gsize i = 0; i < G_N_ELEMENTS (pools); i++)
+    {
+      g_autoptr (DbConnection) connection = db_pool_acquire (pools[i], NULL, &error);
+
+      g_assert_no_error (error);
+      db_connection_release (connection);
+      close_pool (pools[i]);
+    }
+  pools[0] = db_pool_factory_create_pool (fixture->factory, eager_uri, config, NULL, &error);
+  g_assert_no_error (error);
+  assert_ready (pools[0]);
+  close_pool (pools[0]);
+}
+
+static void
+test_lazy_cancelled (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (DbPoolConfig) config = g_object_new (DB_TYPE_POOL_CONFIG, "lazy", TRUE, NULL);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_cancellable_cancel (cancellable);
+  g_assert_null (
+    db_pool_factory_create_pool (fixture->factory, fixture->uri, config, cancellable, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  db_pool_factory_create_pool_async (fixture->factory, fixture->uri, config, cancellable,
+                                     store_result_cb, &result);
+  wait_for (NULL, &result);
+  g_assert_null (db_pool_factory_create_pool_finish (fixture->factory, result, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+}
+
+/* What a function that is registered was asked, and what it is to do. */
+typedef struct
+{
+  DbPoolFactory *factory;
+  const char *path;
+  char *uri; /* the last one */
+  enum
+  {
+    ANSWER_MANAGER,
+    ANSWER_ERROR,
+    ANSWER_NOTHING,
+    ANSWER_SOMETHING_ELSE
+  } answer;
+  guint n_destroyed;
+} Registered;
+
+static DbConnectionManager *
+registered_func (const char *uri, gpointer user_data, GError **error)
+{
+  Registered *registered = user_data;
+
+  g_free (registered->uri);
+  registered->uri = g_strdup (uri);
+  /* no lock is held here */
+  g_assert_false (
+    db_pool_factory_register (registered->factory, "mydb", registered_func, user_data, NULL, NULL));
+  switch (registered->answer)
+    {
+    case ANSWER_MANAGER:
+      return DB_CONNECTION_MANAGER (db_sqlite_manager_new (registered->path));
+    case ANSWER_ERROR:
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "no such thing");
+      return NULL;
+    case ANSWER_SOMETHING_ELSE:
+      return (DbConnectionManager *) db_pool_config_new ();
+    case ANSWER_NOTHING:
+    default:
+      return NULL;
+    }
+}
+
+static void
+registered_destroy (gpointer data)
+{
+  ((Registered *) data)->n_destroyed++;
+}
+
+static void
+assert_registered_fails (Registered *registered, GQuark domain, int code, const char *expected)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GError) async_error = NULL;
+
+  g_assert_null (db_pool_factory_create_pool (registered->factory, "mydb:x", NULL, NULL, &error));
+  g_assert_error (error, domain, code);
+  g_assert_nonnull (strstr (error->message, expected));
+  db_pool_factory_create_pool_async (registered->factory, "mydb:x", NULL, NULL, store_result_cb,
+                                     &result);
+  wait_for (NULL, &result);
+  g_assert_null (db_pool_factory_create_pool_finish (registered->factory, result, &async_error));
+  g_assert_error (async_error, domain, code);
+}
+
+static void
+test_register (Fixture *fixture, gconstpointer data)
+{
+  DbPoolFactory *factory = db_pool_factory_new ();
+  Registered registered = {factory, fixture->path};
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  DbPool *pool;
+
+  g_assert_true (db_pool_factory_register (factory, "MyDB", registered_func, &registered,
+                                           registered_destroy, &error));
+  g_assert_no_error (error);
+  pool = db_pool_factory_create_pool (factory, "mydb://u:p@h/x?a=b&pool_max_connections=2&c", NULL,
+                                      NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (registered.uri, ==, "mydb://u:p@h/x?a=b&c");
+  assert_ready (pool);
+  g_assert_cmpuint (get_max (db_pool_get_config (pool)), ==, 2);
+  close_pool (pool);
+
+  db_pool_factory_create_pool_async (factory, "MYDB:y", NULL, NULL, store_result_cb, &result);
+  wait_for (NULL, &result);
+  pool = db_pool_factory_create_pool_finish (factory, result, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (registered.uri, ==, "MYDB:y");
+  assert_ready (pool);
+  close_pool (pool);
+  g_clear_object (&result);
+
+  registered.answer = ANSWER_ERROR;
+  assert_registered_fails (&registered, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "no such thing");
+  registered.answer = ANSWER_NOTHING;
+  assert_registered_fails (&registered, DB_ERROR, DB_ERROR_FAILED,
+                           "“mydb” failed without an error");
+  registered.answer = ANSWER_SOMETHING_ELSE;
+  assert_registered_fails (&registered, DB_ERROR, DB_ERROR_FAILED, "returned no manager");
+
+  /* another factory knows nothing of it, and the error of this one names it */
+  g_assert_null (db_pool_factory_create_pool (fixture->factory, "mydb:x", NULL, NULL, &error));
+  g_assert_error (error, DB_ERROR, DB_ERROR_CONFIGURATION);
+  g_clear_error (&error);
+  g_assert_null (db_pool_factory_create_pool (factory, "other:x", NULL, NULL, &error));
+  g_assert_error (error, DB_ERROR, DB_ERROR_CONFIGURATION);
+  g_assert_nonnull (strstr (error->message, "“mydb:”"));
+
+  g_assert_cmpuint (registered.n_destroyed, ==, 0);
+  g_assert_finalize_object (factory);
+  g_assert_cmpuint (registered.n_destroyed, ==, 1);
+  g_free (registered.uri);
+}
+
+static void
+test_register_refused (Fixture *fixture, gconstpointer data)
+{
+  static const struct
+  {
+    const char *scheme;
+    const char *expected;
+  } cases[] = {
+    {"sqlite", "own"},     {"PostgreSQL", "own"}, {"postgres", "own"}, {"taken", "already"},
+    {"Taken", "already"},  {"", "a letter"},      {"1x", "a letter"},  {"a:b", "a letter"},
+    {"a\xff", "a letter"}, {"a b", "a letter"},
+  };
+  Registered registered = {fixture->factory, fixture->path};
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (
+    db_pool_factory_register (fixture->factory, "taken", registered_func, &registered, NULL, NULL));
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_assert_false (db_pool_factory_register (fixture->factory, cases[i].scheme, registered_func,
+                                                &registered, registered_destroy, &error));
+      g_assert_error (error, DB_ERROR, DB_ERROR_CONFIGURATION);
+      g_assert_nonnull (strstr (error->message, cases[i].expected));
+      g_assert_true (g_utf8_validate (error->message, -1, NULL));
+      g_clear_error (&error);
+      /* nobody else would free it */
+      g_assert_cmpuint (registered.n_destroyed, ==, i + 1);
+    }
+}
+
 static const char *
 get_postgres_uri (const char *variable)
 {
@@ -353,6 +562,56 @@ test_postgres (Fixture *fixture, gconstpointer data)
   close_pool (pool);
 }
 
+/* From the environment, with what the URI says of the pool, and a password from a file. */
+static void
+test_postgres_from_env (Fixture *fixture, gconstpointer data)
+{
+  const char *uri = get_postgres_uri ("DBPOOL_TEST_POSTGRES_TCP_URI");
+  g_autoptr (GUri) parsed = NULL;
+  g_autoptr (DbDatabaseConfig) database = NULL;
+  g_autoptr (DbPoolConfig) config = g_object_new (DB_TYPE_POOL_CONFIG, "max-connections", 9u,
+                                                  "validate-after-idle", (gint64) -1, NULL);
+  g_autofree char *without_password = NULL;
+  g_autofree char *secret = g_build_filename (fixture->folder, "secret", NULL);
+  g_autofree char *port = NULL;
+  g_autoptr (GError) error = NULL;
+  DbPool *pool;
+
+  if (uri == NULL)
+    return;
+  parsed = g_uri_parse (uri, G_URI_FLAGS_HAS_PASSWORD | G_URI_FLAGS_ENCODED, NULL);
+  port = g_strdup_printf ("%d", g_uri_get_port (parsed));
+  without_password =
+    g_strdup_printf ("postgresql://%s@%s:%s%s?pool_max_connections=2", g_uri_get_user (parsed),
+                     g_uri_get_host (parsed), port, g_uri_get_path (parsed));
+  g_assert_true (g_file_set_contents (secret, g_uri_get_password (parsed), -1, NULL));
+  g_setenv ("SHOP_DATABASE_URL", without_password, TRUE);
+  g_setenv ("SHOP_PASSWORD_FILE", secret, TRUE);
+  database = db_database_config_new_from_env ("SHOP", &error);
+  g_assert_no_error (error);
+  g_unsetenv ("SHOP_DATABASE_URL");
+  g_unsetenv ("SHOP_PASSWORD_FILE");
+  pool = db_pool_factory_create_postgres_pool (fixture->factory, database, config, NULL, &error);
+  g_assert_no_error (error);
+  assert_ready (pool);
+  g_assert_cmpuint (get_max (db_pool_get_config (pool)), ==, 2);
+  g_assert_cmpuint (get_max (config), ==, 9);
+
+  /* each session reads it anew: a wrong one, and none */
+  g_assert_true (g_file_set_contents (secret, SECRET "\n", -1, NULL));
+  db_pool_evict_all (pool);
+  g_assert_null (db_pool_acquire (pool, NULL, &error));
+  g_assert_error (error, DB_ERROR, DB_ERROR_AUTHENTICATION);
+  g_assert_null (strstr (error->message, SECRET));
+  g_clear_error (&error);
+  close_pool (pool);
+  g_unlink (secret);
+  pool = db_pool_factory_create_postgres_pool (fixture->factory, database, config, NULL, &error);
+  g_assert_null (pool);
+  g_assert_error (error, DB_ERROR, DB_ERROR_CONFIGURATION);
+  g_assert_nonnull (strstr (error->message, secret));
+}
+
 static void
 test_postgres_failures (Fixture *fixture, gconstpointer data)
 {
@@ -392,11 +651,16 @@ main (int argc, char **argv)
   ADD ("sqlite/async", test_sqlite_async);
   ADD ("sqlite/failures", test_sqlite_failures);
   ADD ("settings", test_settings);
+  ADD ("lazy", test_lazy);
+  ADD ("lazy/cancelled", test_lazy_cancelled);
+  ADD ("register", test_register);
+  ADD ("register/refused", test_register_refused);
   ADD ("manager", test_manager);
   ADD ("refused-uris", test_refused_uris);
   ADD ("cancelled", test_cancelled);
   ADD ("dropped-meanwhile", test_dropped_meanwhile);
   ADD ("postgres", test_postgres);
+  ADD ("postgres/from-env", test_postgres_from_env);
   ADD ("postgres/failures", test_postgres_failures);
 #undef ADD
 

@@ -258,7 +258,7 @@ test_shared (void)
   for (guint cell = 0; cell < 200; cell++)
     db_result_builder_add_text (builder, DB_VALUE_TYPE_TEXT, "cell", 4);
   second = db_result_builder_finish (builder, -1, -1);
-  db_result_shape_unref (shape);
+  db_result_shape_retire (shape);
 
   g_assert_cmpint (db_result_get_column_type (first, 1), ==, DB_VALUE_TYPE_DATE);
   g_assert_cmpint (db_result_get_column_element_type (first, 0), ==, DB_VALUE_TYPE_TEXT);
@@ -268,6 +268,51 @@ test_shared (void)
   g_assert_cmpstr (db_result_get_column_name (second, 1), ==, "b");
   g_assert_cmpuint (db_result_get_n_rows (second), ==, 100);
   g_assert_cmpstr (db_result_get_text (second, 99, 1), ==, "cell");
+}
+
+static DbResult *
+make_small (DbResultShape *shape, gint64 value)
+{
+  DbResultBuilder *builder = db_result_builder_new_shared (shape);
+
+  db_result_builder_add_int64 (builder, value);
+  db_result_builder_add_text (builder, DB_VALUE_TYPE_TEXT, "text", 4);
+  return db_result_builder_finish (builder, -1, -1);
+}
+
+/* A small result that is nobody's is the next one; one that anybody could still see is not. */
+static void
+test_spare (void)
+{
+  DbResultShape *shape = db_result_shape_new (2);
+  DbResult *first = make_small (shape, 1);
+  g_autoptr (DbResult) second = NULL;
+  g_autoptr (DbResult) third = NULL;
+  g_autoptr (DbRow) row = NULL;
+  gpointer weak = NULL;
+
+  second = make_small (shape, 2);
+  g_assert_true (first != second);
+  g_assert_cmpint (db_result_get_int64 (first, 0, 0), ==, 1);
+  g_object_unref (first);
+
+  /* Who has a row has the result. */
+  row = g_list_model_get_item (G_LIST_MODEL (second), 0);
+  g_clear_object (&second);
+  third = make_small (shape, 3);
+  g_assert_cmpint (db_row_get_int64 (row, 0), ==, 2);
+  g_clear_object (&row);
+
+  g_object_add_weak_pointer (G_OBJECT (third), &weak);
+  g_clear_object (&third);
+  second = make_small (shape, 4);
+  g_assert_null (weak);
+  g_assert_cmpint (db_result_get_int64 (second, 0, 0), ==, 4);
+  g_assert_cmpstr (db_result_get_text (second, 0, 1), ==, "text");
+
+  db_result_shape_retire (shape);
+  g_assert_cmpstr (db_result_get_column_name (second, 0), ==, "");
+  g_assert_finalize_object (g_steal_pointer (&second));
 }
 
 static void
@@ -600,6 +645,49 @@ read_in_thread (gpointer data)
 }
 
 static void
+count_cb (gpointer count, GObject *result)
+{
+  ++*(guint *) count;
+}
+
+static void
+count_closure_cb (gpointer count, GClosure *closure)
+{
+  ++*(guint *) count;
+}
+
+/* What hangs on a result goes with it, though its dispose leaves that to the last unref. */
+static void
+test_last_reference (void)
+{
+  DbResult *result = make_numbers (1);
+  DbResult *pointer = result;
+  guint n_notified = 0;
+  guint n_disconnected = 0;
+  GWeakRef weak;
+
+  g_weak_ref_init (&weak, result);
+  g_object_add_weak_pointer (G_OBJECT (result), (gpointer *) &pointer);
+  g_object_weak_ref (G_OBJECT (result), count_cb, &n_notified);
+  g_signal_connect_data (result, "items-changed", G_CALLBACK (count_cb), &n_disconnected,
+                         count_closure_cb, G_CONNECT_DEFAULT);
+  g_object_unref (result);
+  g_assert_null (pointer);
+  g_assert_null (g_weak_ref_get (&weak));
+  g_assert_cmpuint (n_notified, ==, 1);
+  g_assert_cmpuint (n_disconnected, ==, 1);
+  g_weak_ref_clear (&weak);
+
+  result = make_numbers (1);
+  g_object_weak_ref (G_OBJECT (result), count_cb, &n_notified);
+  g_object_run_dispose (G_OBJECT (result));
+  g_assert_cmpuint (n_notified, ==, 2);
+  g_assert_cmpuint (db_result_get_n_rows (result), ==, 1);
+  g_object_unref (result);
+  g_assert_cmpuint (n_notified, ==, 2);
+}
+
+static void
 test_threads (void)
 {
   g_autoptr (DbResult) result = make_numbers (N_SHARED);
@@ -624,6 +712,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/result/arrays", test_arrays);
   g_test_add_func ("/result/column-data", test_column_data);
   g_test_add_func ("/result/shared", test_shared);
+  g_test_add_func ("/result/spare", test_spare);
   g_test_add_func ("/result/text-to-number", test_text_to_number);
   g_test_add_func ("/result/double-text", test_double_text);
   g_test_add_func ("/result/invalid-text", test_invalid_text);
@@ -634,6 +723,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/result/list-model", test_list_model);
   g_test_add_func ("/result/out-of-range", test_out_of_range);
   g_test_add_func ("/result/builder-free", test_builder_free);
+  g_test_add_func ("/result/last-reference", test_last_reference);
   g_test_add_func ("/result/threads", test_threads);
 
   return g_test_run ();

@@ -365,14 +365,20 @@ async function informed(connection, promise) {
     try {
         return await promise;
     } catch (error) {
-        error.info = connection.get_last_error_info();
+        const info = connection.get_last_error_info();
+        // Of several calls that wait their turn on a connection, the last error is not that of each.
+        error.info = info && error.message.includes(info.get_message() ?? '') ? info : null;
         throw error;
     }
 }
 
 function makeRows(Db, rows) {
     const params = Db.Params.new();
+    let n = 0;
     for (const row of rows) {
+        n++;
+        if (!Array.isArray(row))
+            throw new TypeError(`row ${n} has to be an array of values`);
         row.forEach((value, i) => addValue(Db, params, value, i + 1));
         params.next_row();
     }
@@ -381,9 +387,15 @@ function makeRows(Db, rows) {
 
 // Each statement is a text, or an array of a text and its values.
 function makeBatch(Db, statements) {
+    if (typeof statements === 'string')
+        throw new TypeError('a batch is an array of statements, not one text');
     const batch = Db.Batch.new();
+    let n = 0;
     for (const statement of statements) {
         const [sql, ...values] = Array.isArray(statement) ? statement : [statement];
+        n++;
+        if (typeof sql !== 'string')
+            throw new TypeError(`statement ${n} of the batch has to be a text, or an array of a text and its values`);
         batch.add_params(sql, Db.Params.of(...values));
     }
     return batch;
@@ -395,6 +407,18 @@ async function* iterateCursor() {
         rows = await informed(this.get_connection(), this.fetch_async(null));
         yield* rows;
     } while (rows.get_n_rows() > 0);
+}
+
+function* iterateResults() {
+    for (let i = 0; i < this.get_n_statements(); i++) {
+        let outcome;
+        try {
+            outcome = this.get_result(i);
+        } catch (error) {
+            outcome = error;
+        }
+        yield outcome;
+    }
 }
 
 function overrideConnection(Db) {
@@ -432,23 +456,26 @@ function overrideConnection(Db) {
     // for await (const row of cursor)
     Db.Cursor.prototype[Symbol.asyncIterator] = iterateCursor;
 
+    // for (const result of results): of a statement that failed, the error
+    Db.BatchResult.prototype[Symbol.iterator] = iterateResults;
+
     // Commits when the function returns, rolls back when it throws.
     Db.Connection.prototype.withTransaction = async function (func,
         isolation = Db.Isolation.DEFAULT, flags = Db.TransactionFlags.NONE) {
-        const transaction = await this.begin_async(isolation, flags, null);
-        let value;
+        const transaction = await informed(this, this.begin_async(isolation, flags, null));
         try {
-            value = await func(transaction);
+            const value = await func(transaction);
+            if (transaction.is_open())
+                await informed(this, transaction.commit_async(null));
+            return value;
         } catch (error) {
+            // Also of a commit: SQLite keeps open what a constraint or a lock keeps from committing.
             if (transaction.is_open()) {
                 // The pool rolls back what is returned in a transaction; the first error counts.
                 await transaction.rollback_async(null).catch(() => {});
             }
             throw error;
         }
-        if (transaction.is_open())
-            await transaction.commit_async(null);
-        return value;
     };
 }
 

@@ -17,12 +17,14 @@ import gc
 import json
 import os
 import re
+import select
 import threading
+from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
 from itertools import chain, islice
-from inspect import iscoroutinefunction
+from inspect import iscoroutine, iscoroutinefunction
 from itertools import count
 from operator import index, itemgetter
 from random import random
@@ -533,11 +535,12 @@ def _linked_cancellable(outer):
     return inner, lambda: outer.handler_disconnect(handler)
 
 
-async def _await(begin, finish, cancellable=None, too_late=None):
+async def _await(begin, finish, cancellable=None, too_late=None, connection=None):
     """Awaits an asynchronous call of C.
 
     begin(cancellable, callback) begins it, finish(async_result) gives its result. Cancelling the task
-    cancels the call; what arrives all the same is given to too_late.
+    cancels the call; what arrives all the same is given to too_late. An error gets the info of the
+    connection, if one is given.
     """
     loop = asyncio.get_running_loop()
     future = loop.create_future()
@@ -558,6 +561,9 @@ async def _await(begin, finish, cancellable=None, too_late=None):
             value = finish(async_result)
         except Exception as e:
             error = e.with_traceback(None)  # which would keep the connection alive
+            # Here: other calls of the connection may be finished before the task goes on.
+            if connection is not None and isinstance(e, GLib.Error):
+                _inform(connection, error)
         if on_glib:
             deliver(value, error)
             return
@@ -598,6 +604,48 @@ def _roll_back_late(transaction):
     _get_bridge().call(lambda: transaction.rollback_async(None, None, None))
 
 
+# Errors: what the database said beyond the text travels with the exception, as its "info".
+
+GLib.Error.info = None  # of calls that did not come to the database
+
+
+def _inform(connection, error):
+    error.info = connection.get_last_error_info()
+    return error
+
+
+class _informing:
+    """Around a call: gives its error the info. Slower than a plain try, which the queries have."""
+
+    def __init__(self, connection):
+        self._connection = connection
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, exc_type, exc, traceback):
+        if isinstance(exc, GLib.Error):
+            _inform(self._connection, exc)
+
+
+class ErrorInfo(Db.ErrorInfo):
+    """What a database says of an error: info.detail, info.hint, info.constraint and so on."""
+
+    def __repr__(self):
+        # What may hold values of rows is left out: it should not get into logs by itself.
+        names = (name for name in _ERROR_FIELDS if name not in ("detail", "context"))
+        fields = (f"{name}={getattr(self, name)!r}" for name in names if getattr(self, name))
+        return f"ErrorInfo({', '.join(fields)})"
+
+
+_ERROR_FIELDS = [name[len("get_") :] for name in dir(Db.ErrorInfo) if name.startswith("get_")]
+for _field in _ERROR_FIELDS:
+    setattr(ErrorInfo, _field, property(getattr(Db.ErrorInfo, "get_" + _field)))
+
+ErrorInfo = override(ErrorInfo)
+__all__.append("ErrorInfo")
+
+
 # Transactions.
 
 
@@ -615,15 +663,21 @@ class _TransactionContext:
         return self._transaction
 
     def __exit__(self, exc_type, exc, traceback):
-        if not self._transaction.is_open():
-            return
-        if exc_type is None:
-            self._transaction.commit(self._cancellable)
+        if exc_type is not None or not self._transaction.is_open():
+            self._roll_back()
             return
         try:
-            self._transaction.rollback(None)
-        except GLib.Error:
-            pass  # the pool rolls back what is returned in a transaction; the first error counts
+            self._transaction.commit(self._cancellable)
+        except BaseException:
+            self._roll_back()  # SQLite keeps open what a constraint or a lock keeps from committing
+            raise
+
+    def _roll_back(self):
+        if self._transaction.is_open():
+            try:
+                self._transaction.rollback()
+            except GLib.Error:
+                pass  # the pool rolls back what is returned in a transaction; the first error counts
 
     async def __aenter__(self):
         self._transaction = await self._connection.begin_awaitable(
@@ -632,55 +686,57 @@ class _TransactionContext:
         return self._transaction
 
     async def __aexit__(self, exc_type, exc, traceback):
-        if not self._transaction.is_open():
+        if exc_type is GeneratorExit:
+            self._transaction = None  # nobody awaits any more; what is dropped is rolled back
             return
-        if exc_type is None:
-            await self._transaction.commit_awaitable(cancellable=self._cancellable)
+        if exc_type is not None or not self._transaction.is_open():
+            await self._roll_back_awaitable()
             return
         try:
-            await self._transaction.rollback_awaitable()
-        except GLib.Error:
-            pass
+            await self._transaction.commit_awaitable(cancellable=self._cancellable)
+        except GeneratorExit:
+            self._transaction = None
+            raise
+        except BaseException:
+            await self._roll_back_awaitable()
+            raise
+
+    async def _roll_back_awaitable(self):
+        if self._transaction.is_open():
+            try:
+                await self._transaction.rollback_awaitable()
+            except GLib.Error:
+                pass
 
 
 class Transaction(Db.Transaction):
     """A transaction; Connection.transaction() is the usual way to one."""
 
+    def commit(self, cancellable=None):
+        """Makes the work of the transaction last."""
+        with _informing(self.get_connection()):
+            return Db.Transaction.commit(self, cancellable)
+
+    def rollback(self, cancellable=None):
+        """Takes the work of the transaction back."""
+        with _informing(self.get_connection()):
+            return Db.Transaction.rollback(self, cancellable)
+
     async def commit_awaitable(self, cancellable=None):
-        """Commits, for asyncio."""
-        return await _await(self.commit_async, self.commit_finish, cancellable)
+        """commit() for asyncio."""
+        return await _await(
+            self.commit_async, self.commit_finish, cancellable, connection=self.get_connection()
+        )
 
     async def rollback_awaitable(self, cancellable=None):
-        """Rolls back, for asyncio."""
-        return await _await(self.rollback_async, self.rollback_finish, cancellable)
+        """rollback() for asyncio."""
+        return await _await(
+            self.rollback_async, self.rollback_finish, cancellable, connection=self.get_connection()
+        )
 
 
 Transaction = override(Transaction)
 __all__.append("Transaction")
-
-
-# Errors: what the database said beyond the text travels with the exception, as its "info".
-
-
-def _inform(connection, error):
-    error.info = connection.get_last_error_info()
-    return error
-
-
-class ErrorInfo(Db.ErrorInfo):
-    """What a database says of an error: info.detail, info.hint, info.constraint and so on."""
-
-    def __repr__(self):
-        fields = (f"{name}={getattr(self, name)!r}" for name in _ERROR_FIELDS if getattr(self, name))
-        return f"ErrorInfo({', '.join(fields)})"
-
-
-_ERROR_FIELDS = [name[len("get_") :] for name in dir(Db.ErrorInfo) if name.startswith("get_")]
-for _field in _ERROR_FIELDS:
-    setattr(ErrorInfo, _field, property(getattr(Db.ErrorInfo, "get_" + _field)))
-
-ErrorInfo = override(ErrorInfo)
-__all__.append("ErrorInfo")
 
 
 # Batches and cursors.
@@ -691,18 +747,35 @@ def _make_table(rows):
     if isinstance(rows, Params):
         return rows
     params = Params.new()
-    for row in rows:
+    for n, row in enumerate(rows, 1):
+        if not isinstance(row, (tuple, list)) and not _is_row(row):
+            raise TypeError(
+                f"row {n} has the type {type(row).__name__}: it has to be a sequence of arguments"
+            )
         add_row(params, row)
         params.next_row()
     return params
 
 
+def _is_row(row):
+    """Whether it has arguments in an order, as arrays of numpy have; those of a text are no row."""
+    return hasattr(row, "__len__") and hasattr(row, "__getitem__") and not isinstance(
+        row, (str, bytes, bytearray, memoryview, Mapping)
+    )
+
+
 def _make_batch(statements):
     if isinstance(statements, Db.Batch):
         return statements
+    if isinstance(statements, str):
+        raise TypeError("a batch is a list of statements, not one text")
     batch = Db.Batch.new()
-    for statement in statements:
-        sql, *args = (statement,) if isinstance(statement, str) else statement
+    for n, statement in enumerate(statements, 1):
+        sql, *args = statement if isinstance(statement, (tuple, list)) and statement else (statement,)
+        if not isinstance(sql, str):
+            raise TypeError(
+                f"statement {n} of the batch has to be a text, or a tuple of a text and its arguments"
+            )
         batch.add_params(sql, _make_params(args))
     return batch
 
@@ -774,25 +847,25 @@ class Cursor(Db.Cursor):
 
     def fetch(self, cancellable=None):
         """The next rows, as many as the batch size says; none at the end."""
-        try:
+        with _informing(self.get_connection()):
             return Db.Cursor.fetch(self, cancellable)
-        except GLib.Error as error:
-            raise _inform(self.get_connection(), error)
 
     async def fetch_awaitable(self, cancellable=None):
         """fetch() for asyncio."""
-        try:
-            return await _await(self.fetch_async, self.fetch_finish, cancellable)
-        except GLib.Error as error:
-            raise _inform(self.get_connection(), error)
+        return await _await(
+            self.fetch_async, self.fetch_finish, cancellable, connection=self.get_connection()
+        )
 
     def close(self, cancellable=None):
         """Ends the cursor, with whatever rows are left."""
-        return Db.Cursor.close(self, cancellable)
+        with _informing(self.get_connection()):
+            return Db.Cursor.close(self, cancellable)
 
     async def close_awaitable(self, cancellable=None):
         """close() for asyncio."""
-        return await _await(self.close_async, self.close_finish, cancellable)
+        return await _await(
+            self.close_async, self.close_finish, cancellable, connection=self.get_connection()
+        )
 
     def __iter__(self):
         while rows := self.fetch():
@@ -806,16 +879,26 @@ class Cursor(Db.Cursor):
     def __enter__(self):
         return self
 
-    def __exit__(self, *unused):
-        if not self.get_connection().is_released():
-            self.close()
+    def __exit__(self, exc_type, exc, traceback):
+        try:
+            if not self.get_connection().is_released():
+                self.close()
+        except GLib.Error:
+            if exc_type is None:
+                raise
 
     async def __aenter__(self):
         return self
 
-    async def __aexit__(self, *unused):
-        if not self.get_connection().is_released():
-            await self.close_awaitable()
+    async def __aexit__(self, exc_type, exc, traceback):
+        if exc_type is GeneratorExit:
+            return  # nobody awaits any more; what is dropped is closed
+        try:
+            if not self.get_connection().is_released():
+                await self.close_awaitable()
+        except GLib.Error:
+            if exc_type is None:
+                raise
 
 
 Cursor = override(Cursor)
@@ -864,40 +947,30 @@ class Connection(Db.Connection):
         """Runs a statement for each of many rows of arguments, all or nothing; how many rows of the
         database were changed."""
         params = _make_table(rows)
-        try:
+        with _informing(self):
             return Db.Connection.execute_many(self, sql, params, cancellable)
-        except GLib.Error as error:
-            raise _inform(self, error)
 
     def execute_script(self, sql, cancellable=None):
         """Runs statements one after the other, up to the first that fails."""
-        try:
+        with _informing(self):
             return Db.Connection.execute_script(self, sql, cancellable)
-        except GLib.Error as error:
-            raise _inform(self, error)
 
     def run_batch(self, statements, *, independent=False, cancellable=None):
         """Runs different statements together: each is a text or (text, *arguments)."""
         batch = _make_batch(statements)
-        try:
+        with _informing(self):
             return Db.Connection.run_batch(self, batch, _batch_flags(independent), cancellable)
-        except GLib.Error as error:
-            raise _inform(self, error)
 
     def describe(self, sql, cancellable=None):
         """What a statement takes and returns, without running it."""
-        try:
+        with _informing(self):
             return Db.Connection.describe(self, sql, cancellable)
-        except GLib.Error as error:
-            raise _inform(self, error)
 
     def open_cursor(self, sql, *args, batch_size=1000, cancellable=None):
         """A Db.Cursor, for more rows than memory should hold; the arguments are $1, $2 and so on."""
         params = _make_params(args)
-        try:
+        with _informing(self):
             return self.open_cursor_params(sql, params, batch_size, cancellable)
-        except GLib.Error as error:
-            raise _inform(self, error)
 
     def begin(
         self,
@@ -906,7 +979,8 @@ class Connection(Db.Connection):
         cancellable=None,
     ):
         """Begins a transaction, which the caller commits or rolls back."""
-        return Db.Connection.begin(self, isolation, flags, cancellable)
+        with _informing(self):
+            return Db.Connection.begin(self, isolation, flags, cancellable)
 
     def transaction(
         self,
@@ -923,10 +997,7 @@ class Connection(Db.Connection):
         return _TransactionContext(self, isolation, flags, cancellable)
 
     async def _await(self, begin, finish, cancellable, too_late=None):
-        try:
-            return await _await(begin, finish, cancellable, too_late)
-        except GLib.Error as error:
-            raise _inform(self, error)
+        return await _await(begin, finish, cancellable, too_late, self)
 
     async def query_awaitable(self, sql, *args, cancellable=None):
         """query() for asyncio."""
@@ -997,7 +1068,7 @@ class Connection(Db.Connection):
         cancellable=None,
     ):
         """begin() for asyncio; `async with conn.transaction()` is shorter."""
-        return await _await(
+        return await self._await(
             lambda inner, done: self.begin_async(isolation, flags, inner, done),
             self.begin_finish,
             cancellable,
@@ -1034,6 +1105,27 @@ def _pause_before_retry(error, attempt):
     if not error.matches(Db.error_quark(), Db.Error.SERIALIZATION) or attempt + 1 == _MAX_ATTEMPTS:
         raise error
     return random() * min(_FIRST_PAUSE * 2**attempt, _LAST_PAUSE)
+
+
+def _sleep(seconds, cancellable):
+    """Raises the error if the cancellable is cancelled meanwhile."""
+    if cancellable is None:
+        sleep(seconds)
+        return
+    poller = select.poll()
+    poller.register(cancellable.get_fd(), select.POLLIN)
+    poller.poll(seconds * 1000)
+    cancellable.release_fd()
+    cancellable.set_error_if_cancelled()
+
+
+def _check_value(value):
+    if iscoroutine(value):
+        value.close()
+        raise TypeError(
+            "transact() was given a function that returned a coroutine: use an asynchronous function"
+        )
+    return value
 
 
 class PoolStats(Db.PoolStats):
@@ -1203,12 +1295,10 @@ class Pool(Db.Pool):
             try:
                 with self.acquire(cancellable, tag="a transaction of the pool's") as connection:
                     with connection.transaction(isolation, flags, cancellable=cancellable):
-                        return func(connection, *args)
+                        return _check_value(func(connection, *args))
             except GLib.Error as error:
                 pause = _pause_before_retry(error, attempt)
-            sleep(pause)
-            if cancellable is not None:
-                cancellable.set_error_if_cancelled()
+            _sleep(pause, cancellable)
 
     async def _transact_awaitable(self, func, args, isolation, flags, cancellable):
         for attempt in count():

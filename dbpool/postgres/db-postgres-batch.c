@@ -42,6 +42,9 @@
 #define FLUSH_STATEMENTS 128
 #define FLUSH_SIZE (64 * 1024)
 
+/* After so many of the first ones are sent, without being asked for answers. */
+#define KICK_STATEMENTS 16
+
 /* What a statement weighs beside its values. */
 #define STATEMENT_SIZE 64
 
@@ -251,6 +254,9 @@ refuse (const char *sql)
   static const char *const words[] = {"BEGIN",    "START", "COMMIT",    "END",
                                       "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"};
 
+  /* Nearly all are one of those, and one look is enough. */
+  if (db_postgres_sql_is_preparable (sql))
+    return NULL;
   if (db_postgres_sql_begins_with (sql, "COPY"))
     return g_error_new_literal (DB_ERROR, DB_ERROR_NOT_SUPPORTED,
                                 "COPY cannot be part of a batch: run it by itself");
@@ -339,8 +345,13 @@ fill (DbPostgresRun *self)
   DbPostgresBatch *batch = self->batch;
 
   while (!batch->closed && batch->n_under_way < batch->window && batch->size < MAX_SIZE)
-    if (!queue_next (self))
-      return FALSE;
+    {
+      if (!queue_next (self))
+        return FALSE;
+      /* The server may begin while the rest is queued. */
+      if (batch->n_under_way == KICK_STATEMENTS && PQflush (self->session->conn) < 0)
+        return FALSE;
+    }
   self->flushing = TRUE;
   return batch->closed || is_independent (self) || batch->n_unflushed == 0 ||
          queue_flush_request (self);
@@ -355,6 +366,15 @@ send_batch (DbPostgresRun *self)
   self->batch->when = g_get_monotonic_time ();
   return db_postgres_run_enter_pipeline (self) &&
          db_postgres_run_queue_preface (self, MAX_DEALLOCATE) && fill (self);
+}
+
+/* Where the statement that answers keeps what is known of its columns; NULL: it has no name. */
+static DbPostgresColumns **
+get_columns (DbPostgresRun *self)
+{
+  DbPostgresStatement *statement = db_postgres_run_get_first (self)->statement;
+
+  return statement != NULL ? &statement->columns : NULL;
 }
 
 static gboolean
@@ -385,7 +405,7 @@ take_batch (DbPostgresRun *self, PGresult *result)
       db_batch_run_get_item (outcomes, outcomes->n_done, &item);
       db_postgres_run_note_command (self, result, item.sql);
       batch->no_restart = batch->no_restart || ends_transactions (PQcmdStatus (result));
-      outcome = db_postgres_result_convert (result, outcomes->no_rows);
+      outcome = db_postgres_result_convert (result, outcomes->no_rows, get_columns (self));
       if (is_independent (self))
         batch->result = outcome;
       else if (!batch->failed)

@@ -101,6 +101,8 @@ db_postgres_manager_open_session_with_config (DbConnectionManager *manager,
   if (g_cancellable_set_error_if_cancelled (cancellable, error))
     return NULL;
   info = db_postgres_make_conninfo (config);
+  if (!db_database_config_read_password_file (config, info, error))
+    return NULL;
   warn_once_if_unverified (self, info, where);
   conn = db_postgres_connect (info, where, error);
   if (conn == NULL)
@@ -195,8 +197,8 @@ db_postgres_manager_reset_session (DbConnectionManager *manager,
   if (!in_transaction && !clean)
     return TRUE;
 
-  sql = g_strconcat (in_transaction ? db_session_get_end (session) : "",
-                     in_transaction ? "; " : "", clean ? CLEAN_SQL : "",
+  sql = g_strconcat (in_transaction ? db_session_get_end (session) : "", in_transaction ? "; " : "",
+                     clean ? CLEAN_SQL : "",
                      clean && self->has_foreign_plan ? "; DEALLOCATE ALL" : "", NULL);
   if (!db_postgres_session_run_internal (self, sql, timeout, cancellable, error))
     return FALSE;

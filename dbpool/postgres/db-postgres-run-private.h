@@ -120,12 +120,13 @@ struct _DbPostgresRun
   gboolean was_retried;
   GError *error;
 
-  PGresult *result;       /* RUN, DESCRIBE; OPEN: the first one */
-  PGresult *names;        /* DESCRIBE: of the types */
-  DbPostgresBatch *batch; /* BATCH */
-  DbResultBuilder *rows;  /* FETCH */
-  guint n_rows;           /* in it */
-  DbResult *part;         /* FETCH: the last rows */
+  PGresult *result;           /* RUN, DESCRIBE; OPEN: the first one */
+  PGresult *names;            /* DESCRIBE: of the types */
+  DbPostgresBatch *batch;     /* BATCH */
+  DbResultBuilder *rows;      /* FETCH */
+  DbPostgresColumns *columns; /* of @rows */
+  guint n_rows;               /* in it */
+  DbResult *part;             /* FETCH: the last rows */
 };
 
 void db_postgres_run_init (DbPostgresRun *self,

@@ -17,6 +17,7 @@
 #include "db-error-private.h"
 #include "db-postgres-errors-private.h"
 #include "db-postgres-sql-private.h"
+#include "db-postgres-values-private.h"
 
 #include <string.h>
 
@@ -753,6 +754,7 @@ clear (DbPostgresRun *self)
   g_clear_pointer (&self->names, PQclear);
   g_clear_pointer (&self->batch, db_postgres_batch_free);
   g_clear_pointer (&self->rows, db_result_builder_free);
+  g_clear_pointer (&self->columns, db_postgres_columns_free);
   g_clear_object (&self->part);
   g_clear_error (&self->error);
 }

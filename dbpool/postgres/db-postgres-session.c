@@ -378,7 +378,9 @@ db_postgres_session_run_async (DbSession *session,
   DbPostgresSource *source;
   DbPostgresWait wait;
 
-  g_task_set_source_tag (task, db_postgres_session_run_async);
+  /* The function, not the macro of the same name, which would also copy a name for debugging: the
+   * operation's task has one. */
+  (g_task_set_source_tag) (task, db_postgres_session_run_async);
   g_task_set_check_cancellable (task, FALSE);
   if (g_cancellable_is_cancelled (cancellable))
     {

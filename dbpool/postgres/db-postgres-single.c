@@ -76,9 +76,9 @@ static gboolean
 send_single (DbPostgresRun *self)
 {
   gboolean is_script = (self->plan->flags & DB_STATEMENT_SCRIPT) != 0;
-  gboolean is_alone = is_script || db_postgres_sql_begins_with (self->plan->sql, "COPY");
 
-  if (is_alone && db_postgres_run_wants_setting (self))
+  if (db_postgres_run_wants_setting (self) &&
+      (is_script || db_postgres_sql_begins_with (self->plan->sql, "COPY")))
     return db_postgres_run_send_prelude (self);
   if (!is_script)
     return send_with_params (self);
@@ -119,7 +119,11 @@ again_single (DbPostgresRun *self)
 static DbResult *
 finish_single (DbPostgresRun *self)
 {
-  return db_postgres_result_convert (self->result, (self->plan->flags & DB_STATEMENT_NO_ROWS) != 0);
+  DbPostgresStatement *statement =
+    self->n_items > 0 ? db_postgres_run_get_first (self)->statement : NULL;
+
+  return db_postgres_result_convert (self->result, (self->plan->flags & DB_STATEMENT_NO_ROWS) != 0,
+                                     statement != NULL ? &statement->columns : NULL);
 }
 
 const DbPostgresRunKind db_postgres_single_kind = {

@@ -13,16 +13,18 @@
 #include <glib.h>
 
 typedef struct _DbPostgresStatements DbPostgresStatements;
+typedef struct _DbPostgresColumns DbPostgresColumns; /* see db-postgres-values-private.h */
 
 typedef struct
 {
   guint ref_count; /* of whoever has the session; the cache has one */
   char *sql;
-  char *name;         /* NULL until it is wanted */
-  gboolean is_known;  /* it is in the cache */
-  gboolean prepared;  /* the server has it */
-  gboolean preparing; /* a PREPARE is under way, in the pipeline of the run */
-  guint64 epoch;      /* of the run that prepared it */
+  char *name;                 /* NULL until it is wanted */
+  gboolean is_known;          /* it is in the cache */
+  gboolean prepared;          /* the server has it */
+  gboolean preparing;         /* a PREPARE is under way, in the pipeline of the run */
+  guint64 epoch;              /* of the run that prepared it */
+  DbPostgresColumns *columns; /* of its last result; NULL: none so far */
   GList link;
 } DbPostgresStatement;
 

@@ -9,6 +9,7 @@
 #include "db-postgres-statements-private.h"
 
 #include "db-postgres-sql-private.h"
+#include "db-postgres-values-private.h"
 
 #include <string.h>
 
@@ -37,6 +38,7 @@ db_postgres_statement_unref (DbPostgresStatement *self)
 {
   if (--self->ref_count > 0)
     return;
+  g_clear_pointer (&self->columns, db_postgres_columns_free);
   g_free (self->sql);
   g_free (self->name);
   g_free (self);

@@ -54,10 +54,10 @@ send_stream (DbPostgresRun *self)
 static DbResult *
 make_last_part (DbPostgresRun *self, const PGresult *result)
 {
-  g_autoptr (DbResult) end = db_postgres_result_convert (result, TRUE);
+  g_autoptr (DbResult) end = db_postgres_result_convert (result, TRUE, NULL);
 
   if (self->rows == NULL)
-    self->rows = db_postgres_result_begin (result);
+    self->rows = db_postgres_result_begin (result, &self->columns);
   return db_result_builder_finish (g_steal_pointer (&self->rows), db_result_get_rows_affected (end),
                                    -1);
 }
@@ -66,8 +66,8 @@ static void
 add_row (DbPostgresRun *self, const PGresult *result)
 {
   if (self->rows == NULL)
-    self->rows = db_postgres_result_begin (result);
-  db_postgres_result_append (self->rows, result);
+    self->rows = db_postgres_result_begin (result, &self->columns);
+  db_postgres_result_append (self->rows, result, self->columns);
   self->paused = ++self->n_rows >= self->plan->n_rows;
 }
 

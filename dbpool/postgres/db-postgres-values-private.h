@@ -6,6 +6,7 @@
 #pragma once
 
 #include "db-params.h"
+#include "db-postgres-statements-private.h"
 #include "db-result-private.h"
 
 #include <libpq-fe.h>
@@ -33,15 +34,34 @@ gboolean
 db_postgres_params_init (DbPostgresParams *self, DbParams *params, guint row, GError **error);
 void db_postgres_params_clear (DbPostgresParams *self);
 
-/* @result: rows, or a command that succeeded. */
-DbResult *db_postgres_result_convert (const PGresult *result, gboolean no_rows);
+/* What is known of the columns of a result. Whoever runs a statement again keeps it: names and
+ * types are then compared, and not looked up and copied for each run. */
+typedef struct
+{
+  Oid oid;
+  DbValueType type;
+  char *name; /* as the server says it */
+} DbPostgresColumn;
+
+struct _DbPostgresColumns
+{
+  DbResultShape *shape;
+  int n;
+  DbPostgresColumn columns[];
+};
+
+void db_postgres_columns_free (DbPostgresColumns *self);
+
+/* @result: rows, or a command that succeeded. @columns: NULL, or what the last result of the
+ * statement has left there, or NULL in it; it is brought up to date. */
+DbResult *
+db_postgres_result_convert (const PGresult *result, gboolean no_rows, DbPostgresColumns **columns);
 
 /* The same bit by bit: a builder with the columns of @result, and the rows of one more. */
-DbResultBuilder *db_postgres_result_begin (const PGresult *result);
-void db_postgres_result_append (DbResultBuilder *builder, const PGresult *result);
-
-/* The columns of @result, for who runs the statement again: see db_result_builder_new_shared(). */
-DbResultShape *db_postgres_result_get_shape (const PGresult *result);
+DbResultBuilder *db_postgres_result_begin (const PGresult *result, DbPostgresColumns **columns);
+void db_postgres_result_append (DbResultBuilder *builder,
+                                const PGresult *result,
+                                const DbPostgresColumns *columns);
 
 /* What values of a PostgreSQL type are here; @element: of an array, what its elements are. */
 DbValueType db_postgres_type_from_oid (Oid oid, DbValueType *element);

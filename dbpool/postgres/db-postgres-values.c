@@ -295,82 +295,98 @@ static gint64
 rows_affected (const PGresult *result)
 {
   const char *tag = PQcmdStatus ((PGresult *) result);
-  const char *text = PQcmdTuples ((PGresult *) result);
+  const char *text;
 
-  if (text[0] == '\0' || (PQresultStatus (result) == PGRES_TUPLES_OK &&
-                          (g_str_has_prefix (tag, "SELECT") || g_str_has_prefix (tag, "FETCH"))))
+  if (PQresultStatus (result) == PGRES_TUPLES_OK &&
+      (g_str_has_prefix (tag, "SELECT") || g_str_has_prefix (tag, "FETCH")))
     return -1;
-  return parse_int64 (text);
+  text = PQcmdTuples ((PGresult *) result);
+  return text[0] != '\0' ? parse_int64 (text) : -1;
 }
 
-DbResultShape *
-db_postgres_result_get_shape (const PGresult *result)
+static DbPostgresColumns *
+columns_new (const PGresult *result)
 {
-  int n_columns = PQnfields (result);
-  DbResultShape *shape = db_result_shape_new ((guint) n_columns);
+  int n = PQnfields (result);
+  DbPostgresColumns *self = g_malloc (sizeof *self + (gsize) n * sizeof (DbPostgresColumn));
 
-  for (int column = 0; column < n_columns; column++)
+  self->n = n;
+  self->shape = db_result_shape_new ((guint) n);
+  for (int i = 0; i < n; i++)
     {
+      DbPostgresColumn *column = &self->columns[i];
       DbValueType element;
-      DbValueType type = db_postgres_type_from_oid (PQftype (result, column), &element);
 
-      db_result_shape_set_column (shape, (guint) column, PQfname (result, column), type, element);
+      column->oid = PQftype (result, i);
+      column->type = db_postgres_type_from_oid (column->oid, &element);
+      column->name = g_strdup (PQfname (result, i));
+      db_result_shape_set_column (self->shape, (guint) i, column->name, column->type, element);
     }
-  return shape;
-}
-
-DbResultBuilder *
-db_postgres_result_begin (const PGresult *result)
-{
-  int n_columns = PQnfields (result);
-  DbResultBuilder *builder = db_result_builder_new (n_columns);
-
-  for (int column = 0; column < n_columns; column++)
-    {
-      DbValueType element;
-      DbValueType type = db_postgres_type_from_oid (PQftype (result, column), &element);
-
-      db_result_builder_set_column (builder, column, PQfname (result, column), type);
-      db_result_builder_set_element_type (builder, column, element);
-    }
-  return builder;
+  return self;
 }
 
 void
-db_postgres_result_append (DbResultBuilder *builder, const PGresult *result)
+db_postgres_columns_free (DbPostgresColumns *self)
 {
-  int n_columns = PQnfields (result);
-  int n_rows = PQntuples (result);
-  DbValueType inline_types[16];
-  g_autofree DbValueType *allocated = NULL;
-  DbValueType *types = inline_types;
-  DbValueType element;
+  for (int i = 0; i < self->n; i++)
+    g_free (self->columns[i].name);
+  db_result_shape_retire (self->shape);
+  g_free (self);
+}
 
-  if (n_columns > (int) G_N_ELEMENTS (inline_types))
-    types = allocated = g_new (DbValueType, n_columns);
-  for (int column = 0; column < n_columns; column++)
-    types[column] = db_postgres_type_from_oid (PQftype (result, column), &element);
+static gboolean
+columns_fit (const DbPostgresColumns *self, const PGresult *result)
+{
+  if (self->n != PQnfields (result))
+    return FALSE;
+  for (int i = 0; i < self->n; i++)
+    if (self->columns[i].oid != PQftype (result, i) ||
+        strcmp (self->columns[i].name, PQfname (result, i)) != 0)
+      return FALSE;
+  return TRUE;
+}
+
+DbResultBuilder *
+db_postgres_result_begin (const PGresult *result, DbPostgresColumns **columns)
+{
+  if (*columns != NULL && !columns_fit (*columns, result))
+    g_clear_pointer (columns, db_postgres_columns_free);
+  if (*columns == NULL)
+    *columns = columns_new (result);
+  return db_result_builder_new_shared ((*columns)->shape);
+}
+
+void
+db_postgres_result_append (DbResultBuilder *builder,
+                           const PGresult *result,
+                           const DbPostgresColumns *columns)
+{
+  int n_rows = PQntuples (result);
+
   for (int row = 0; row < n_rows; row++)
-    {
-      for (int column = 0; column < n_columns; column++)
-        {
-          if (PQgetisnull (result, row, column))
-            db_result_builder_add_null (builder);
-          else
-            add_cell (builder, types[column], PQgetvalue (result, row, column),
-                      PQgetlength (result, row, column));
-        }
-    }
+    for (int i = 0; i < columns->n; i++)
+      {
+        int length = PQgetlength (result, row, i);
+
+        if (length == 0 && PQgetisnull (result, row, i))
+          db_result_builder_add_null (builder);
+        else
+          add_cell (builder, columns->columns[i].type, PQgetvalue (result, row, i), length);
+      }
 }
 
 DbResult *
-db_postgres_result_convert (const PGresult *result, gboolean no_rows)
+db_postgres_result_convert (const PGresult *result, gboolean no_rows, DbPostgresColumns **columns)
 {
+  DbPostgresColumns *own = NULL;
   DbResultBuilder *builder;
 
   if (no_rows)
     return db_result_new_without_rows (rows_affected (result), -1);
-  builder = db_postgres_result_begin (result);
-  db_postgres_result_append (builder, result);
+  if (columns == NULL)
+    columns = &own;
+  builder = db_postgres_result_begin (result, columns);
+  db_postgres_result_append (builder, result, *columns);
+  g_clear_pointer (&own, db_postgres_columns_free);
   return db_result_builder_finish (builder, rows_affected (result), -1);
 }

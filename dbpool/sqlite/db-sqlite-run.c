@@ -291,8 +291,12 @@ db_sqlite_run_statement (DbSqliteSession *self,
       sqlite3_reset (statement->stmt);
       note_effects (self, statement, in_transaction, result != NULL);
     }
-  if (statement->n_slots > 0)
-    sqlite3_clear_bindings (statement->stmt);
+  /* Numbers may stay until the next run, which binds all of them. */
+  if (statement->borrows)
+    {
+      sqlite3_clear_bindings (statement->stmt);
+      statement->borrows = FALSE;
+    }
   return result;
 }
 

@@ -26,11 +26,13 @@ typedef struct
   guint n_slots;
   guint *slots; /* for SQLite's parameter i + 1, the value that is bound to it */
 
-  /* Of the columns that are declared as something that SQLite has no storage for. */
-  DbValueType *types; /* DB_VALUE_TYPE_NULL for the others; NULL if there are none */
-  int n_types;
-  int n_prepared; /* what SQLite counts: the declarations were read then; -1: not yet */
+  /* Of the columns: read once for all runs, until SQLite prepares the statement anew. */
+  DbResultShape *shape; /* shared with the results; NULL: not yet read */
+  DbValueType *types;   /* where something is declared that SQLite has no storage for: that;
+                           DB_VALUE_TYPE_NULL for other columns; NULL if there is none */
+  int n_prepared;       /* what SQLite counts: the columns were read then */
 
+  gboolean borrows;            /* values of a DbParams are bound, and may not stay so */
   gboolean cached;             /* the cache owns it */
   gboolean cacheable;          /* running it again is worth something */
   gboolean writes;             /* needs the write token */

@@ -212,7 +212,6 @@ db_sqlite_statement_new (sqlite3_stmt *stmt, const char *sql, gsize length, GErr
   self->stmt = stmt;
   self->sql = g_strndup (sql, length);
   self->link.data = self;
-  self->n_prepared = -1;
   classify (self);
   if (!map_parameters (self, error))
     return NULL;
@@ -223,6 +222,7 @@ void
 db_sqlite_statement_free (DbSqliteStatement *self)
 {
   sqlite3_finalize (self->stmt);
+  g_clear_pointer (&self->shape, db_result_shape_retire);
   g_free (self->types);
   g_free (self->slots);
   g_free (self->sql);
@@ -230,8 +230,10 @@ db_sqlite_statement_free (DbSqliteStatement *self)
 }
 
 static int
-bind_value (sqlite3_stmt *stmt, int slot, const DbValue *value, sqlite3_destructor_type keep)
+bind_value (DbSqliteStatement *self, int slot, const DbValue *value, sqlite3_destructor_type keep)
 {
+  sqlite3_stmt *stmt = self->stmt;
+
   switch (value->type)
     {
     case DB_VALUE_TYPE_NULL:
@@ -246,6 +248,7 @@ bind_value (sqlite3_stmt *stmt, int slot, const DbValue *value, sqlite3_destruct
     case DB_VALUE_TYPE_BYTES:
       if (value->size == 0)
         return sqlite3_bind_zeroblob (stmt, slot, 0);
+      self->borrows = keep == SQLITE_STATIC;
       return sqlite3_bind_blob64 (stmt, slot, value->text, value->size, keep);
     case DB_VALUE_TYPE_TEXT:
     case DB_VALUE_TYPE_DECIMAL:
@@ -255,6 +258,7 @@ bind_value (sqlite3_stmt *stmt, int slot, const DbValue *value, sqlite3_destruct
     case DB_VALUE_TYPE_TIMESTAMP_TZ:
     case DB_VALUE_TYPE_UUID:
     case DB_VALUE_TYPE_JSON:
+      self->borrows = keep == SQLITE_STATIC;
       return sqlite3_bind_text64 (stmt, slot, value->text, value->size, keep, SQLITE_UTF8);
     case DB_VALUE_TYPE_ARRAY:
     case DB_VALUE_TYPE_MIXED:
@@ -270,7 +274,7 @@ db_sqlite_statement_bind (DbSqliteStatement *self, const DbValue *values, gboole
 
   for (guint i = 0; i < self->n_slots; i++)
     {
-      int rc = bind_value (self->stmt, (int) i + 1, &values[self->slots[i]], keep);
+      int rc = bind_value (self, (int) i + 1, &values[self->slots[i]], keep);
 
       if (rc != SQLITE_OK)
         {
@@ -281,73 +285,98 @@ db_sqlite_statement_bind (DbSqliteStatement *self, const DbValue *values, gboole
   return SQLITE_OK;
 }
 
-gboolean
-db_sqlite_statement_read_row (DbSqliteStatement *self, int n_columns, DbResultBuilder *builder)
+static void
+add_integer (DbSqliteStatement *self, int column, gint64 value, DbResultBuilder *builder)
 {
-  sqlite3_stmt *stmt = self->stmt;
+  if (self->types != NULL && self->types[column] == DB_VALUE_TYPE_BOOLEAN && (value >> 1) == 0)
+    db_result_builder_add_boolean (builder, value != 0);
+  else
+    db_result_builder_add_int64 (builder, value);
+}
 
-  for (int i = 0; i < n_columns; i++)
-    switch (sqlite3_column_type (stmt, i))
-      {
-      case SQLITE_INTEGER:
-        {
-          gint64 value = sqlite3_column_int64 (stmt, i);
+/* FALSE: out of memory. */
+static gboolean
+add_text (DbSqliteStatement *self, int column, sqlite3_value *value, DbResultBuilder *builder)
+{
+  const char *text = (const char *) sqlite3_value_text (value);
+  gsize size = (gsize) sqlite3_value_bytes (value);
+  DbValueType type = DB_VALUE_TYPE_TEXT;
 
-          if (self->types != NULL && self->types[i] == DB_VALUE_TYPE_BOOLEAN && (value >> 1) == 0)
-            db_result_builder_add_boolean (builder, value != 0);
-          else
-            db_result_builder_add_int64 (builder, value);
-          break;
-        }
-      case SQLITE_FLOAT:
-        db_result_builder_add_double (builder, sqlite3_column_double (stmt, i));
-        break;
-      case SQLITE_TEXT:
-        {
-          const char *text = (const char *) sqlite3_column_text (stmt, i);
-          gsize size = (gsize) sqlite3_column_bytes (stmt, i);
-          DbValueType type = DB_VALUE_TYPE_TEXT;
-
-          if (text == NULL)
-            return FALSE;
-          if (self->types != NULL && db_sqlite_declared_fits (self->types[i], text, size))
-            type = self->types[i];
-          db_result_builder_add_text (builder, type, text, size);
-          break;
-        }
-      case SQLITE_BLOB:
-        {
-          gconstpointer bytes = sqlite3_column_blob (stmt, i);
-
-          db_result_builder_add_bytes (builder, bytes, (gsize) sqlite3_column_bytes (stmt, i));
-          break;
-        }
-      default:
-        db_result_builder_add_null (builder);
-        break;
-      }
+  if (text == NULL)
+    return FALSE;
+  if (self->types != NULL && db_sqlite_declared_fits (self->types[column], text, size))
+    type = self->types[column];
+  db_result_builder_add_text (builder, type, text, size);
   return TRUE;
 }
 
-/* Again after SQLite prepared the statement anew, since the schema had changed. */
+/* Each cell is looked up once, and asked for its type and content: half the work of the functions
+ * that name the column each time. These are "unprotected" values, which SQLite wants used on one
+ * thread; a session is. */
+gboolean
+db_sqlite_statement_read_row (DbSqliteStatement *self, int n_columns, DbResultBuilder *builder)
+{
+  for (int i = 0; i < n_columns; i++)
+    {
+      sqlite3_value *value = sqlite3_column_value (self->stmt, i);
+
+      switch (sqlite3_value_type (value))
+        {
+        case SQLITE_INTEGER:
+          add_integer (self, i, sqlite3_value_int64 (value), builder);
+          break;
+        case SQLITE_FLOAT:
+          db_result_builder_add_double (builder, sqlite3_value_double (value));
+          break;
+        case SQLITE_TEXT:
+          if (!add_text (self, i, value, builder))
+            return FALSE;
+          break;
+        case SQLITE_BLOB:
+          {
+            gconstpointer bytes = sqlite3_value_blob (value);
+
+            db_result_builder_add_bytes (builder, bytes, (gsize) sqlite3_value_bytes (value));
+            break;
+          }
+        default:
+          db_result_builder_add_null (builder);
+          break;
+        }
+    }
+  return TRUE;
+}
+
 static void
-read_declarations (DbSqliteStatement *self, int n_columns)
+note_type (DbSqliteStatement *self, int column, int n_columns, DbValueType type)
+{
+  if (type == DB_VALUE_TYPE_NULL)
+    return;
+  if (self->types == NULL)
+    {
+      self->types = g_new (DbValueType, n_columns);
+      for (int i = 0; i < n_columns; i++)
+        self->types[i] = DB_VALUE_TYPE_NULL;
+    }
+  self->types[column] = type;
+}
+
+/* Names and declared types. Again after SQLite prepared the statement anew, since the schema had
+ * changed; results that were made before keep what they have. */
+static void
+read_columns (DbSqliteStatement *self, int n_columns)
 {
   self->n_prepared = sqlite3_stmt_status (self->stmt, SQLITE_STMTSTATUS_REPREPARE, FALSE);
   g_clear_pointer (&self->types, g_free);
+  g_clear_pointer (&self->shape, db_result_shape_retire);
+  self->shape = db_result_shape_new ((guint) n_columns);
   for (int i = 0; i < n_columns; i++)
     {
+      const char *name = sqlite3_column_name (self->stmt, i);
       DbValueType type = db_sqlite_declared_parse (sqlite3_column_decltype (self->stmt, i));
 
-      if (type == DB_VALUE_TYPE_NULL)
-        continue;
-      if (self->types == NULL)
-        {
-          self->types = g_new (DbValueType, n_columns);
-          for (int j = 0; j < n_columns; j++)
-            self->types[j] = DB_VALUE_TYPE_NULL;
-        }
-      self->types[i] = type;
+      db_result_shape_set_column (self->shape, (guint) i, name, type, DB_VALUE_TYPE_NULL);
+      note_type (self, i, n_columns, type);
     }
 }
 
@@ -373,18 +402,10 @@ db_sqlite_statement_describe (DbSqliteStatement *self, DbDescription *descriptio
 DbResultBuilder *
 db_sqlite_statement_new_builder (DbSqliteStatement *self, int n_columns)
 {
-  DbResultBuilder *builder = db_result_builder_new ((guint) n_columns);
-
-  if (sqlite3_stmt_status (self->stmt, SQLITE_STMTSTATUS_REPREPARE, FALSE) != self->n_prepared)
-    read_declarations (self, n_columns);
-  for (int i = 0; i < n_columns; i++)
-    {
-      const char *name = sqlite3_column_name (self->stmt, i);
-
-      db_result_builder_set_column (builder, (guint) i, name != NULL ? name : "",
-                                    self->types != NULL ? self->types[i] : DB_VALUE_TYPE_NULL);
-    }
-  return builder;
+  if (self->shape == NULL ||
+      sqlite3_stmt_status (self->stmt, SQLITE_STMTSTATUS_REPREPARE, FALSE) != self->n_prepared)
+    read_columns (self, n_columns);
+  return db_result_builder_new_shared (self->shape);
 }
 
 void

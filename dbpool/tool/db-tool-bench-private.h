@@ -10,7 +10,7 @@
 #pragma once
 
 #include "db-lock-private.h"
-#include "db-tool-histogram.h"
+#include "db-histogram-private.h"
 #include "db-tool.h"
 
 typedef enum
@@ -65,8 +65,8 @@ typedef struct
   guint64 retries;
   guint64 errors;
   char *first_error;
-  ToolHistogram wait;  /* for a connection */
-  ToolHistogram total; /* from asking for a connection to having given it back */
+  DbHistogram wait;  /* for a connection; nanoseconds, like the other */
+  DbHistogram total; /* from asking for a connection to having given it back */
 } BenchTally;
 
 /* One client's own. */
@@ -136,7 +136,7 @@ void bench_print_progress (Bench *self);
 void bench_clear_progress (Bench *self);
 /* @problem: what is wrong with the books, or NULL; @audited: whether they were read at all */
 void bench_print_report (Bench *self,
-                         const BenchTally *tally,
+                         BenchTally *tally,
                          double seconds,
                          gboolean audited,
                          gint64 sum,

@@ -66,17 +66,23 @@ print_heading (Bench *self)
 }
 
 static void
-print_latency (const char *name, const ToolHistogram *histogram)
+print_latency (const char *name, DbHistogram *histogram)
 {
-  g_autofree char *median = tool_format_duration (tool_histogram_get_percentile (histogram, 50));
-  g_autofree char *late = tool_format_duration (tool_histogram_get_percentile (histogram, 99));
-  g_autofree char *maximum = tool_format_duration (histogram->maximum);
+  g_autofree char *median = NULL;
+  g_autofree char *late = NULL;
+  g_autofree char *maximum = NULL;
+  DbHistogramView view;
 
+  db_histogram_view_init (&view, histogram);
+  median = tool_format_duration (db_histogram_view_get_percentile (&view, 50));
+  late = tool_format_duration (db_histogram_view_get_percentile (&view, 99));
+  maximum = tool_format_duration (view.max);
   printf ("  %-14s %12s %12s %12s\n", name, median, late, maximum);
+  db_histogram_view_clear (&view);
 }
 
 static void
-print_counts (const BenchTally *tally, const char *what, double seconds)
+print_counts (BenchTally *tally, const char *what, double seconds)
 {
   g_autofree char *done = tool_format_count (tally->done);
   g_autofree char *rate = tool_format_count ((guint64) ((double) tally->done / seconds + 0.5));
@@ -121,7 +127,7 @@ print_money (Bench *self, gboolean audited, gint64 sum, const char *problem)
 
 static void
 print_text_report (Bench *self,
-                   const BenchTally *tally,
+                   BenchTally *tally,
                    double seconds,
                    gboolean audited,
                    gint64 sum,
@@ -139,13 +145,17 @@ print_text_report (Bench *self,
 }
 
 static void
-add_latency (ToolJson *json, const char *name, const ToolHistogram *histogram)
+add_latency (ToolJson *json, const char *name, DbHistogram *histogram)
 {
+  DbHistogramView view;
+
+  db_histogram_view_init (&view, histogram);
   tool_json_begin (json, name, '{');
-  tool_json_add_rounded (json, "p50", tool_histogram_get_percentile (histogram, 50) / 1e6, 6);
-  tool_json_add_rounded (json, "p99", tool_histogram_get_percentile (histogram, 99) / 1e6, 6);
-  tool_json_add_rounded (json, "max", histogram->maximum / 1e6, 6);
+  tool_json_add_rounded (json, "p50", db_histogram_view_get_percentile (&view, 50) / 1e6, 6);
+  tool_json_add_rounded (json, "p99", db_histogram_view_get_percentile (&view, 99) / 1e6, 6);
+  tool_json_add_rounded (json, "max", view.max / 1e6, 6);
   tool_json_end (json, '}');
+  db_histogram_view_clear (&view);
 }
 
 static void
@@ -173,7 +183,7 @@ begin_json (ToolJson *json, Bench *self)
 
 static void
 print_json_report (Bench *self,
-                   const BenchTally *tally,
+                   BenchTally *tally,
                    double seconds,
                    gboolean audited,
                    gint64 sum,
@@ -210,7 +220,7 @@ print_json_report (Bench *self,
 
 void
 bench_print_report (Bench *self,
-                    const BenchTally *tally,
+                    BenchTally *tally,
                     double seconds,
                     gboolean audited,
                     gint64 sum,

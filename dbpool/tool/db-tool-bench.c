@@ -62,8 +62,8 @@ void
 bench_count_done (BenchClient *client, gint64 asked, gint64 acquired, gint64 returned)
 {
   client->tally.done++;
-  tool_histogram_record (&client->tally.wait, acquired - asked);
-  tool_histogram_record (&client->tally.total, returned - asked);
+  db_histogram_record (&client->tally.wait, acquired - asked);
+  db_histogram_record (&client->tally.total, returned - asked);
   g_atomic_int_inc (&client->bench->n_done);
 }
 
@@ -125,8 +125,10 @@ run_clients (Bench *self, BenchTally *sum)
       if (sum->first_error == NULL)
         sum->first_error = g_steal_pointer (&tally->first_error);
       g_free (tally->first_error);
-      tool_histogram_add (&sum->wait, &tally->wait);
-      tool_histogram_add (&sum->total, &tally->total);
+      db_histogram_add (&sum->wait, &tally->wait);
+      db_histogram_add (&sum->total, &tally->total);
+      db_histogram_clear (&tally->wait);
+      db_histogram_clear (&tally->total);
       g_rand_free (clients[i].rand);
     }
   g_free (clients);
@@ -176,6 +178,8 @@ run_workload (Bench *self)
       ok = FALSE;
     }
   ok = ok && problem == NULL && tally->errors == 0;
+  db_histogram_clear (&tally->wait);
+  db_histogram_clear (&tally->total);
   g_free (tally->first_error);
   return ok ? TOOL_OK : TOOL_FAILED;
 }

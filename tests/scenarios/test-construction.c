@@ -141,6 +141,10 @@ defaults (World *world)
     {"check-timeout", 5 * SECOND},
     {"leak-threshold", 0},
     {"fail-on-deadlock", FALSE},
+    {"prepared-statements", DB_PREPARED_STATEMENTS_AUTO},
+    {"statement-cache-size", 100},
+    {"statement-timeout", 0},
+    {"lazy", FALSE},
   };
   g_autofree GParamSpec **pspecs = NULL;
   GObject *config;
@@ -158,9 +162,9 @@ defaults (World *world)
             n_known++;
           }
     }
-  /* The name is made up. */
+  /* The name is made up, and there is no init-sql. */
   g_assert_cmpuint (n_known, ==, G_N_ELEMENTS (documented));
-  g_assert_cmpuint (n_pspecs, ==, n_known + 1);
+  g_assert_cmpuint (n_pspecs, ==, n_known + 2);
   g_assert_cmpstr (db_pool_get_name (world->pool), !=, "");
 }
 
