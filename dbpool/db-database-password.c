@@ -77,13 +77,12 @@ trim (char *buffer, gsize length)
 static char *
 read_password (int fd, const char *where, GError **error)
 {
-  char *buffer = g_malloc (MAX_LENGTH + 2);
+  char buffer[MAX_LENGTH + 2];
   gssize length = read_to_end (fd, buffer);
   const char *problem = length < 0 ? g_strerror (errno) : trim (buffer, (gsize) length);
   char *password = problem == NULL ? g_strdup (buffer) : NULL;
 
-  explicit_bzero (buffer, MAX_LENGTH + 2);
-  g_free (buffer);
+  explicit_bzero (buffer, sizeof buffer);
   if (problem != NULL)
     fail (error, where, problem);
   return password;

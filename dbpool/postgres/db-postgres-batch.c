@@ -230,23 +230,6 @@ queue_params (DbPostgresRun *self, guint position, const char *sql, const DbPost
   return queue_unnamed (self, sql, comes_again, params);
 }
 
-static gsize
-measure (const DbBatchItem *item)
-{
-  gsize size = STATEMENT_SIZE;
-  const DbValue *values;
-  guint n = 0;
-
-  if (item->params == NULL || db_params_get_n_rows (item->params) <= item->row)
-    return size;
-  values = db_params_get_values (item->params, item->row, &n);
-  for (guint i = 0; i < n; i++)
-    size += db_value_type_is_text (values[i].type) || values[i].type == DB_VALUE_TYPE_BYTES
-              ? values[i].size
-              : sizeof (gint64);
-  return size;
-}
-
 /* Why a statement cannot be part of a batch, or NULL. */
 static GError *
 refuse (const char *sql)
@@ -292,7 +275,7 @@ queue_item (DbPostgresRun *self, guint position)
     {
       queued = db_postgres_run_get_last (self);
       queued->n_params = params.n;
-      count (self, queued, measure (&item));
+      count (self, queued, STATEMENT_SIZE + db_postgres_params_measure (item.params, item.row));
     }
   db_postgres_params_clear (&params);
   return ok;

@@ -21,6 +21,10 @@ typedef enum
   DB_POSTGRES_RUN_INTERNAL = 1 << 0, /* dbpool's own: changes nothing that the session remembers */
   /* At the deadline, or when cancelled, the session is broken; the server is not asked to stop. */
   DB_POSTGRES_RUN_ABANDON = 1 << 1,
+  /* The values are large, and start may block until they have been sent: each time that libpq has
+   * sent a part without blocking it moves the rest, which would take a time that grows with the
+   * square of the size. A cancel meanwhile ends the session. */
+  DB_POSTGRES_RUN_BULKY = 1 << 2,
 } DbPostgresRunFlags;
 
 /* What to wait for, beside the deadline. */
@@ -90,7 +94,8 @@ struct _DbPostgresRun
   DbPostgresRunFlags flags;
   GCancellable *cancellable;
   gulong cancelled_id;
-  guint64 epoch; /* 0: it has not begun */
+  gboolean is_watching; /* it has been connected, or need not be */
+  guint64 epoch;        /* 0: it has not begun */
   gboolean has_source;
 
   gint64 deadline;      /* of the statement; G_MAXINT64: none */

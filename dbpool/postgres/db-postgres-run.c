@@ -288,8 +288,9 @@ db_postgres_run_watch_cancellable (DbPostgresRun *self)
 {
   DbPostgresCancelTarget *target;
 
-  if (self->cancellable == NULL)
+  if (self->cancellable == NULL || self->is_watching)
     return;
+  self->is_watching = TRUE;
   target = g_new (DbPostgresCancelTarget, 1);
   target->session = g_object_ref (self->session);
   target->epoch = self->epoch;
@@ -699,6 +700,7 @@ db_postgres_run_start (DbPostgresRun *self, GSource *source)
   DbPostgresSession *session = self->session;
   DbRequest request = self->plan->request;
   gboolean resumes = request == DB_REQUEST_FETCH || request == DB_REQUEST_CLOSE;
+  gboolean sent;
 
   if (!is_usable (self) || (resumes && !db_postgres_stream_resume (self)) ||
       (request == DB_REQUEST_BATCH && self->plan->batch->n == 0))
@@ -708,9 +710,18 @@ db_postgres_run_start (DbPostgresRun *self, GSource *source)
   if (resumes)
     return db_postgres_run_advance (self, FALSE);
   self->was_idle = PQtransactionStatus (session->conn) == PQTRANS_IDLE;
-  if (!send_all (self))
+  if (self->flags & DB_POSTGRES_RUN_BULKY)
+    {
+      db_postgres_run_watch_cancellable (self);
+      PQsetnonblocking (session->conn, 0);
+    }
+  sent = send_all (self);
+  if (sent)
+    flush (self);
+  if (self->flags & DB_POSTGRES_RUN_BULKY)
+    PQsetnonblocking (session->conn, 1);
+  if (!sent)
     return db_postgres_run_advance (self, FALSE);
-  flush (self);
   return self->flushing ? DB_POSTGRES_WAIT_WRITE : DB_POSTGRES_WAIT_READ;
 }
 

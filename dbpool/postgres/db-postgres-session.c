@@ -14,6 +14,7 @@
 
 #include "db-error-private.h"
 #include "db-postgres-connecting-private.h"
+#include "db-postgres-values-private.h"
 #include "db-postgres-sql-private.h"
 #include "db-worker-private.h"
 
@@ -29,6 +30,8 @@
 #define GIVE_UP_AFTER (2 * G_TIME_SPAN_SECOND)
 
 #define TELL_TIMEOUT (5 * G_TIME_SPAN_SECOND)
+
+#define BULKY (4 * 1024 * 1024) /* bytes */
 
 /* How many statements are kept prepared until somebody says otherwise. */
 #define CACHE_SIZE 100
@@ -222,6 +225,15 @@ wait_for_socket (DbPostgresSession *self, DbPostgresWait wait, gint64 deadline)
   return n != 0;
 }
 
+/* Values that are better sent by a thread that may block; not where a deadline has to be kept. */
+static gboolean
+is_bulky (const DbStatementPlan *plan)
+{
+  return plan->timeout == 0 &&
+         (plan->request == DB_REQUEST_RUN || plan->request == DB_REQUEST_OPEN) &&
+         db_postgres_params_measure (plan->params, plan->row) > BULKY;
+}
+
 static DbResult *
 run_blocking (DbPostgresSession *self,
               const DbStatementPlan *plan,
@@ -234,6 +246,8 @@ run_blocking (DbPostgresSession *self,
 
   if (g_cancellable_set_error_if_cancelled (cancellable, error))
     return NULL;
+  if (is_bulky (plan))
+    flags |= DB_POSTGRES_RUN_BULKY;
   db_postgres_run_init (&run, self, plan, flags, cancellable);
   wait = db_postgres_run_start (&run, NULL);
   if (wait != DB_POSTGRES_DONE)
@@ -374,10 +388,17 @@ db_postgres_session_run_async (DbSession *session,
                                gpointer user_data)
 {
   DbPostgresSession *self = DB_POSTGRES_SESSION (session);
-  GTask *task = g_task_new (self, cancellable, callback, user_data);
   DbPostgresSource *source;
   DbPostgresWait wait;
+  GTask *task;
 
+  if (is_bulky (plan))
+    {
+      DB_SESSION_CLASS (db_postgres_session_parent_class)
+        ->run_async (session, plan, cancellable, callback, user_data);
+      return;
+    }
+  task = g_task_new (self, cancellable, callback, user_data);
   /* The function, not the macro of the same name, which would also copy a name for debugging: the
    * operation's task has one. */
   (g_task_set_source_tag) (task, db_postgres_session_run_async);

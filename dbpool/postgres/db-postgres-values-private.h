@@ -34,6 +34,9 @@ gboolean
 db_postgres_params_init (DbPostgresParams *self, DbParams *params, guint row, GError **error);
 void db_postgres_params_clear (DbPostgresParams *self);
 
+/* How many bytes the values have, about. @params may be NULL. */
+gsize db_postgres_params_measure (DbParams *params, guint row);
+
 /* What is known of the columns of a result. Whoever runs a statement again keeps it: names and
  * types are then compared, and not looked up and copied for each run. */
 typedef struct

@@ -17,6 +17,9 @@
 /* The protocol counts parameters in 16 bits. */
 #define MAX_PARAMS 65535
 
+/* The server closes the connection at a message of 1 GiB. */
+#define MAX_PARAMS_SIZE (1024u * 1024 * 1024 - 1024 * 1024)
+
 typedef struct
 {
   Oid oid;
@@ -186,6 +189,22 @@ allocate (DbPostgresParams *self, guint n, char (**numbers)[DB_POSTGRES_NUMBER_S
   *numbers = (gpointer) memory;
 }
 
+gsize
+db_postgres_params_measure (DbParams *params, guint row)
+{
+  const DbValue *values = NULL;
+  gsize size = 0;
+  guint n = 0;
+
+  if (params != NULL && db_params_get_n_rows (params) > row)
+    values = db_params_get_values (params, row, &n);
+  for (guint i = 0; i < n; i++)
+    size += db_value_type_is_text (values[i].type) || values[i].type == DB_VALUE_TYPE_BYTES
+              ? values[i].size
+              : sizeof (gint64);
+  return size;
+}
+
 gboolean
 db_postgres_params_init (DbPostgresParams *self, DbParams *params, guint row, GError **error)
 {
@@ -201,6 +220,14 @@ db_postgres_params_init (DbPostgresParams *self, DbParams *params, guint row, GE
       g_set_error (error, DB_ERROR, DB_ERROR_LIMIT,
                    "a statement of PostgreSQL has at most %d parameters, but %u were given",
                    MAX_PARAMS, n);
+      return FALSE;
+    }
+  if (db_postgres_params_measure (params, row) > MAX_PARAMS_SIZE)
+    {
+      g_set_error (error, DB_ERROR, DB_ERROR_LIMIT,
+                   "the values of a statement of PostgreSQL are smaller than 1 GiB together, but "
+                   "these have %" G_GSIZE_FORMAT " MiB",
+                   db_postgres_params_measure (params, row) >> 20);
       return FALSE;
     }
   allocate (self, n, &numbers);

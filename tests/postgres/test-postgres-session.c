@@ -6,6 +6,8 @@
 
 #include "postgres-fixture.h"
 
+#include <sys/mman.h>
+
 #include "db-error.h"
 #include "db-pool.h"
 #include "db-postgres-session-private.h"
@@ -605,6 +607,68 @@ wait_readable (DbSession *session)
 }
 
 static void
+finished_cb (GObject *source, GAsyncResult *async_result, gpointer user_data)
+{
+  GAsyncResult **finished = user_data;
+
+  *finished = g_object_ref (async_result);
+}
+
+static const char BULK_SQL[] = "SELECT length ($1::bytea)";
+
+/* Large enough to be sent by a thread that may block, with a statement before and after. */
+static void
+test_bulky_param (Fixture *fixture, gconstpointer data)
+{
+  const gsize size = 20 * 1024 * 1024;
+  g_autofree char *zeros = g_malloc0 (size);
+  g_autoptr (GBytes) bytes = g_bytes_new_static (zeros, size);
+  g_autoptr (DbParams) params = db_params_new ();
+  g_autoptr (DbResult) result = NULL;
+  g_autoptr (GAsyncResult) finished = NULL;
+  g_autoptr (GError) error = NULL;
+  DbStatementPlan plan = {.sql = BULK_SQL, .params = params};
+
+  db_params_add_bytes (params, bytes);
+  result = db_session_run (fixture->session, &plan, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (db_result_get_int64 (result, 0, 0), ==, size);
+  g_clear_object (&result);
+  g_assert_cmpint (fixture_int64 (fixture->session, "SELECT 1"), ==, 1);
+
+  db_session_run_async (fixture->session, &plan, NULL, finished_cb, &finished);
+  while (finished == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  result = db_session_run_finish (fixture->session, finished, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (db_result_get_int64 (result, 0, 0), ==, size);
+  g_assert_cmpint (fixture_int64 (fixture->session, "SELECT 1"), ==, 1);
+}
+
+/* Nothing of it is sent: the server would close the connection. No memory is behind the bytes. */
+static void
+test_oversized_param (Fixture *fixture, gconstpointer data)
+{
+  const gsize size = 1100ul * 1024 * 1024;
+  gpointer zeros = mmap (NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  g_autoptr (GBytes) bytes = g_bytes_new_static (zeros, size);
+  g_autoptr (DbParams) params = db_params_new ();
+  g_autoptr (DbResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  DbStatementPlan plan = {.sql = BULK_SQL, .params = params};
+
+  g_assert_true (zeros != MAP_FAILED);
+  db_params_add_bytes (params, bytes);
+  result = db_session_run (fixture->session, &plan, NULL, &error);
+  g_assert_error (error, DB_ERROR, DB_ERROR_LIMIT);
+  g_assert_null (result);
+  g_assert_cmpint (fixture_int64 (fixture->session, "SELECT 1"), ==, 1);
+  g_clear_pointer (&params, db_params_free);
+  g_clear_pointer (&bytes, g_bytes_unref);
+  munmap (zeros, size);
+}
+
+static void
 test_killed_idle (Fixture *fixture, gconstpointer data)
 {
   DbSession *victim = fixture_open (fixture->manager);
@@ -797,6 +861,8 @@ main (int argc, char **argv)
   ADD ("read-only", test_read_only);
   ADD ("big-result", test_big_result);
   ADD ("big-param", test_big_param);
+  ADD ("bulky-param", test_bulky_param);
+  ADD ("oversized-param", test_oversized_param);
   ADD ("killed-idle", test_killed_idle);
   ADD ("killed-unseen", test_killed_unseen);
   ADD ("killed-running", test_killed_running);
