@@ -214,9 +214,13 @@ blocking_ticket_free (gpointer data)
   g_free (ticket);
 }
 
+/* Whether the thread has woken another one since it last asked for a session. */
+static __thread gboolean has_woken;
+
 static void
 wake_up (DbBlockingTicket *ticket)
 {
+  has_woken = TRUE;
   db_lock_lock (&ticket->lock);
   ticket->awake = TRUE;
   db_lock_unlock (&ticket->lock);
@@ -265,18 +269,39 @@ give_up (DbEngine *self, DbTicket *ticket, DbTicketState state)
   db_engine_run_effects (self, &fx);
 }
 
+/* Where there is only one, yielding is unfair, and sleeping as good. */
+static gboolean
+has_processors (void)
+{
+  static int n_processors;
+
+  if (g_atomic_int_get (&n_processors) == 0)
+    g_atomic_int_set (&n_processors, (int) g_get_num_processors ());
+  return g_atomic_int_get (&n_processors) > 1;
+}
+
+/* Who was handed a session begins to use it before the thread that handed it on asks for another
+ * one; else sessions lie around granted while threads take turns at asking. With 32 threads over 4
+ * sessions of 20 µs each it is a tenth more in throughput. */
+static void
+let_go_first (void)
+{
+  if (!has_woken)
+    return;
+  has_woken = FALSE;
+  if (has_processors ())
+    sched_yield ();
+}
+
 /* A session may come back any moment: a thread that is awake then saves two context switches. It
  * overtakes those in the queue while it may, like every newcomer. */
 static DbSlot *
 try_for_a_moment (DbEngine *self, gint64 deadline)
 {
-  static int n_processors;
   gint64 until = MIN (g_get_monotonic_time () + YIELD_TIME, deadline);
   DbSlot *slot;
 
-  if (g_atomic_int_get (&n_processors) == 0)
-    g_atomic_int_set (&n_processors, (int) g_get_num_processors ());
-  if (g_atomic_int_get (&n_processors) == 1)
+  if (!has_processors ())
     return NULL;
   do
     {
@@ -421,6 +446,7 @@ acquire_slot (DbEngine *self,
       return NULL;
     }
   begin_acquire (self);
+  let_go_first ();
   if (g_cancellable_set_error_if_cancelled (cancellable, &local_error))
     count_cancelled (self);
   else if ((slot = try_slot (self, TRUE, timeout == 0)) != NULL)
