@@ -119,11 +119,13 @@ db_postgres_error_from_bind_count (const PGresult *result, guint n_params)
   /* The server's text may be in another language; then the number is left out. */
   if (requires != NULL && g_ascii_string_to_unsigned (requires + strlen (" requires "), 10, 0,
                                                       G_MAXUINT16, &n_required, NULL))
-    return g_error_new (DB_ERROR, DB_ERROR_QUERY,
-                        "the statement has %u parameters, but %u were given", (guint) n_required,
-                        n_params);
+    return g_error_new (
+      DB_ERROR, DB_ERROR_QUERY,
+      "the statement has %u parameters, but %u values were given [SQLSTATE 08P01]",
+      (guint) n_required, n_params);
   return g_error_new (DB_ERROR, DB_ERROR_QUERY,
-                      "the number of parameters is wrong: the statement does not have %u",
+                      "the number of parameters is wrong: the statement does not have %u "
+                      "[SQLSTATE 08P01]",
                       n_params);
 }
 

@@ -161,7 +161,7 @@ assert_wrong_count (Fixture *fixture, const char *sql, GVariant *params, const c
   g_assert_null (result);
   g_assert_error (error, DB_ERROR, DB_ERROR_QUERY);
   g_assert_cmpstr (error->message, ==, text);
-  g_assert_null (db_error_get_sqlstate (error));
+  g_assert_cmpstr (db_error_get_sqlstate (error), ==, "08P01");
   g_assert_cmpint (db_session_get_state (fixture->session), ==, DB_SESSION_IDLE);
 }
 
@@ -170,12 +170,15 @@ test_wrong_count (Fixture *fixture, gconstpointer data)
 {
   for (guint i = 0; i < 3; i++)
     {
-      assert_wrong_count (fixture, "SELECT $1::int, $2::int", g_variant_new ("(x)", (gint64) 1),
-                          "the statement has 2 parameters, but 1 were given");
-      assert_wrong_count (fixture, "SELECT 1", g_variant_new ("(x)", (gint64) 1),
-                          "the statement has 0 parameters, but 1 were given");
-      assert_wrong_count (fixture, "SELECT $1::int", NULL,
-                          "the statement has 1 parameters, but 0 were given");
+      assert_wrong_count (
+        fixture, "SELECT $1::int, $2::int", g_variant_new ("(x)", (gint64) 1),
+        "the statement has 2 parameters, but 1 values were given [SQLSTATE 08P01]");
+      assert_wrong_count (
+        fixture, "SELECT 1", g_variant_new ("(x)", (gint64) 1),
+        "the statement has 0 parameters, but 1 values were given [SQLSTATE 08P01]");
+      assert_wrong_count (
+        fixture, "SELECT $1::int", NULL,
+        "the statement has 1 parameters, but 0 values were given [SQLSTATE 08P01]");
     }
 }
 
