@@ -42,6 +42,7 @@ struct _DbBatchRun
   guint n_done;
   gint64 rows_affected; /* of all that succeeded */
   guint n_failed;
+  gsize size;            /* of all results */
   DbBatchResult *result; /* of a batch; NULL for execute_many */
 };
 

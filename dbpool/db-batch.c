@@ -9,6 +9,7 @@
 #include "db-batch-private.h"
 
 #include "db-error.h"
+#include "db-result-private.h"
 
 /**
  * DbBatch:
@@ -369,6 +370,7 @@ db_batch_run_add_result (DbBatchRun *self, DbResult *result)
   g_assert (self->n_done < self->n);
   self->n_done++;
   self->rows_affected += MAX (db_result_get_rows_affected (result), 0);
+  self->size += db_result_get_size (result);
   if (self->result != NULL)
     {
       DbBatchOutcome outcome = {result, NULL};
@@ -412,6 +414,7 @@ db_batch_run_restart (DbBatchRun *self)
 {
   self->n_done = 0;
   self->n_failed = 0;
+  self->size = 0;
   self->rows_affected = 0;
   if (self->result != NULL)
     g_array_set_size (self->result->outcomes, 0);

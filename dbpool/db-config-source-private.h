@@ -5,6 +5,8 @@
 
 #include <glib.h>
 
+#define DB_CONFIG_MAX_LENGTH 65536 /* bytes of a value, wherever it stands */
+
 /* One setting that somebody wrote down, as text. */
 typedef struct
 {
@@ -12,6 +14,9 @@ typedef struct
   char *label; /* for errors: "environment variable SHOP_POOL_MAX_CONNECTIONS" */
   char *value; /* never empty; UTF-8 unless it is a password; wiped when freed */
 } DbConfigEntry;
+
+/* What an error shows of a @text that somebody wrote: valid UTF-8, and no more than fits a line. */
+char *db_config_shorten (const char *text);
 
 /* FALSE with DB_ERROR_CONFIGURATION when no variable's name can begin with @prefix. */
 gboolean db_config_source_check_prefix (const char *prefix, GError **error);

@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-#define MAX_LENGTH 65536 /* bytes of a value */
+#define MAX_SHOWN 80 /* characters */
 
 static void
 entry_free (gpointer data)
@@ -26,6 +26,18 @@ entry_free (gpointer data)
   g_free (entry->label);
   db_wipe_and_free (entry->value);
   g_free (entry);
+}
+
+char *
+db_config_shorten (const char *text)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, (gssize) strnlen (text, 8 * MAX_SHOWN));
+  g_autofree char *start = NULL;
+
+  if (g_utf8_strlen (valid, -1) <= MAX_SHOWN)
+    return g_steal_pointer (&valid);
+  start = g_utf8_substring (valid, 0, MAX_SHOWN);
+  return g_strconcat (start, "…", NULL);
 }
 
 GPtrArray *
@@ -74,8 +86,8 @@ add_entry (GPtrArray *entries, char *key, char *label, char *value, GError **err
   g_ptr_array_add (entries, entry);
   if (value[0] == '\0')
     return db_config_entry_fail (entry, error, "it is empty; leave it out, or give it a value");
-  if (strlen (value) > MAX_LENGTH)
-    return db_config_entry_fail (entry, error, "it is longer than %d bytes", MAX_LENGTH);
+  if (strlen (value) > DB_CONFIG_MAX_LENGTH)
+    return db_config_entry_fail (entry, error, "it is longer than %d bytes", DB_CONFIG_MAX_LENGTH);
   if (strcmp (key, "password") != 0 && !g_utf8_validate (value, -1, NULL))
     return db_config_entry_fail (entry, error, "it is no valid UTF-8");
   return TRUE;
@@ -89,7 +101,7 @@ db_config_source_check_prefix (const char *prefix, GError **error)
 
   if (length > 0 && prefix[length] == '\0' && !g_ascii_isdigit (prefix[0]))
     return TRUE;
-  valid = g_utf8_make_valid (prefix, -1);
+  valid = db_config_shorten (prefix);
   g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION,
                "no name of an environment variable can begin with “%s”: letters, digits and “_” "
                "can stand there, as in “SHOP”",
@@ -104,10 +116,12 @@ db_config_source_add_variable (GPtrArray *entries,
                                GError **error)
 {
   const char *value = g_getenv (variable);
+  g_autofree char *shown = NULL;
 
   if (value == NULL)
     return TRUE;
-  return add_entry (entries, g_strdup (key), g_strconcat ("environment variable ", variable, NULL),
+  shown = db_config_shorten (variable);
+  return add_entry (entries, g_strdup (key), g_strconcat ("environment variable ", shown, NULL),
                     g_strdup (value), error);
 }
 
@@ -144,19 +158,19 @@ db_config_source_read_group (GKeyFile *key_file, const char *group, GError **err
 {
   g_autoptr (GPtrArray) entries = db_config_source_new ();
   g_auto (GStrv) keys = g_key_file_get_keys (key_file, group, NULL, NULL);
+  g_autofree char *shown_group = db_config_shorten (group);
 
   if (keys == NULL)
     {
-      g_autofree char *valid = g_utf8_make_valid (group, -1);
-
       g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION, "the key file has no group [%s]",
-                   valid);
+                   shown_group);
       return NULL;
     }
   for (char **key = keys; *key != NULL; key++)
     {
       char *value = g_key_file_get_value (key_file, group, *key, NULL);
-      char *label = g_strdup_printf ("key %s of group [%s]", *key, group);
+      g_autofree char *shown_key = db_config_shorten (*key);
+      char *label = g_strdup_printf ("key %s of group [%s]", shown_key, shown_group);
       const gboolean is_good = unescape (value);
 
       if (!add_entry (entries, g_strdup (*key), label, value, error))

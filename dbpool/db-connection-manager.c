@@ -274,3 +274,61 @@ db_connection_manager_describe (DbConnectionManager *self)
     text = DB_CONNECTION_MANAGER_GET_IFACE (self)->describe (self);
   return text != NULL ? text : g_strdup (G_OBJECT_TYPE_NAME (self));
 }
+
+/**
+ * db_connection_manager_get_facts:
+ * @self: a manager
+ * @session: a session of its making, in no transaction
+ * @flags: what to look at
+ * @cancellable: (nullable): a cancellable
+ * @error: return location for an error
+ *
+ * Asks the database what is worth knowing of it, for a [class@Db.HealthReport]. Blocks, may be
+ * called from any thread.
+ *
+ * The facts are a dictionary from names to values (`a{sv}`). Two names mean more to a
+ * [class@Db.HealthChecker]: `degraded` and `unhealthy` are dictionaries themselves (`a{ss}`), from
+ * short codes to sentences for people, each of which is a reason for that status. The session must
+ * be left as it was found.
+ *
+ * Fails with `DB_ERROR_HEALTH_CHECK` if the manager returned something else, and with the
+ * manager's own errors. A manager without this function has no facts.
+ *
+ * Returns: (transfer full): a dictionary of type `a{sv}`
+ *
+ * Since: 1.0
+ */
+GVariant *
+db_connection_manager_get_facts (DbConnectionManager *self,
+                                 DbSession *session,
+                                 DbHealthFlags flags,
+                                 GCancellable *cancellable,
+                                 GError **error)
+{
+  DbConnectionManagerInterface *iface;
+  g_autoptr (GError) local_error = NULL;
+  g_autoptr (GVariant) facts = NULL;
+
+  g_return_val_if_fail (DB_IS_CONNECTION_MANAGER (self), NULL);
+  g_return_val_if_fail (DB_IS_SESSION (session), NULL);
+
+  iface = DB_CONNECTION_MANAGER_GET_IFACE (self);
+  if (iface->get_facts == NULL)
+    return g_variant_ref_sink (g_variant_new ("a{sv}", NULL));
+
+  facts = iface->get_facts (self, session, flags, cancellable, &local_error);
+  if (facts != NULL)
+    g_variant_take_ref (facts);
+  if (facts != NULL && g_variant_is_of_type (facts, G_VARIANT_TYPE_VARDICT))
+    return g_steal_pointer (&facts);
+  if (facts != NULL)
+    g_set_error (error, DB_ERROR, DB_ERROR_HEALTH_CHECK,
+                 "%s.get_facts returned a value of type %s instead of a{sv}",
+                 G_OBJECT_TYPE_NAME (self), g_variant_get_type_string (facts));
+  else
+    {
+      ensure_error (self, "get_facts", &local_error);
+      g_propagate_error (error, g_steal_pointer (&local_error));
+    }
+  return NULL;
+}

@@ -30,6 +30,7 @@ G_DECLARE_INTERFACE (DbConnectionManager, db_connection_manager, DB, CONNECTION_
  * @open_session_with_config: opens a session with another configuration than its own, of which it
  *   keeps nothing beyond that session; blocking; optional: without it a pool's before-connect hook
  *   can only look on
+ * @get_facts: what is worth knowing of the database, for health checks; blocking; optional
  *
  * What a manager implements: blocking functions, which the pool calls on its own threads. A manager
  * is used by many threads at once, a session by one at a time.
@@ -58,6 +59,11 @@ struct _DbConnectionManagerInterface
                                           DbDatabaseConfig *config,
                                           GCancellable *cancellable,
                                           GError **error);
+  GVariant *(*get_facts) (DbConnectionManager *self,
+                          DbSession *session,
+                          DbHealthFlags flags,
+                          GCancellable *cancellable,
+                          GError **error);
 };
 
 DB_AVAILABLE_IN_1_0
@@ -88,5 +94,11 @@ DB_AVAILABLE_IN_1_0
 void db_connection_manager_suggest_config (DbConnectionManager *self, DbPoolConfig *config);
 DB_AVAILABLE_IN_1_0
 char *db_connection_manager_describe (DbConnectionManager *self);
+DB_AVAILABLE_IN_1_0
+GVariant *db_connection_manager_get_facts (DbConnectionManager *self,
+                                           DbSession *session,
+                                           DbHealthFlags flags,
+                                           GCancellable *cancellable,
+                                           GError **error);
 
 G_END_DECLS

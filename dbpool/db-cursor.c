@@ -55,6 +55,7 @@ struct _DbCursor
   DbConnection *connection;
   guint batch_size;
 
+  char *statement; /* its beginning, for the log */
   gboolean opened;
   gboolean declared; /* in SQL, as @name */
   gboolean own;      /* in a transaction that is begun for it */
@@ -90,6 +91,7 @@ db_cursor_dispose (GObject *object)
     end (self);
   g_clear_pointer (&self->stream, db_stream_free);
   g_clear_pointer (&self->name, g_free);
+  g_clear_pointer (&self->statement, g_free);
   g_clear_pointer (&self->info, db_error_info_unref);
   g_clear_object (&self->connection);
   G_OBJECT_CLASS (db_cursor_parent_class)->dispose (object);
@@ -127,6 +129,7 @@ prepare_open (DbOperation *operation, DbSession *session, GError **error)
                                            db_connection_next_serial (self->connection));
   char *declare = db_session_format_declare (session, name, operation->plan.sql);
 
+  self->statement = g_strndup (operation->plan.sql, DB_LAST_STATEMENT_SIZE);
   if (declare == NULL)
     {
       self->stream = g_new0 (DbStream, 1);
@@ -488,6 +491,7 @@ prepare_fetch (DbOperation *operation, DbSession *session, GError **error)
 {
   DbCursor *self = operation->subject;
 
+  operation->about = self->statement;
   if (g_atomic_int_get (&self->done))
     {
       operation->skips_plan = TRUE;

@@ -55,6 +55,9 @@ char **db_database_config_list_keywords (void);
 /* Whether @value is of the type that libpq wants for @keyword, as far as that is known here. */
 gboolean db_database_config_check_keyword (const char *keyword, const char *value, GError **error);
 
+/* Why this libpq does not know @keyword, as a verb and what follows it; NULL: nobody knows. */
+char *db_database_config_explain_unknown (const char *keyword);
+
 gboolean db_database_config_has_password (DbDatabaseConfig *self);
 
 /* Whether a keyword's value must not be shown. */
@@ -71,6 +74,15 @@ char *db_database_config_dup_password_file (DbDatabaseConfig *self);
 gboolean
 db_database_config_read_password_file (DbDatabaseConfig *self, DbConninfo *info, GError **error);
 
+/* Reads the file once more. Whether there was another password in it than before. */
+gboolean db_database_config_renew_password (DbDatabaseConfig *self, DbConninfo *info);
+
+/* Whether both lead to the same database in the same way, with the same secrets. */
+gboolean db_database_config_equal (DbDatabaseConfig *self, DbDatabaseConfig *other);
+
+/* Marks what db_database_config_was_refused() tells. */
+void db_database_config_set_refused (DbDatabaseConfig *self);
+
 /* Whether @key may stand in a group of a key file that describes a PostgreSQL database. */
 gboolean db_database_config_knows_key (const char *key);
 
@@ -83,6 +95,12 @@ DbConninfo *db_conninfo_new (void);
 const char *db_conninfo_get (DbConninfo *self, const char *keyword);
 /* A NULL @value changes nothing. */
 void db_conninfo_set (DbConninfo *self, const char *keyword, const char *value);
+/* In any order. */
+gboolean db_conninfo_equal (DbConninfo *a, DbConninfo *b);
 void db_conninfo_free (DbConninfo *self);
+
+/* Frees what PQconninfo() or PQconninfoParse() returned. */
+struct _PQconninfoOption;
+void db_wipe_and_free_libpq_options (struct _PQconninfoOption *options);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DbConninfo, db_conninfo_free)

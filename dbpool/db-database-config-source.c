@@ -186,6 +186,20 @@ take_host_and_port (DbDatabaseConfig *self, GPtrArray *entries, GError **error)
   return FALSE;
 }
 
+static gboolean
+fail_unknown (const DbConfigEntry *entry, GError **error)
+{
+  g_autofree char *reason = db_database_config_explain_unknown (entry->key);
+
+  if (reason != NULL)
+    return db_config_entry_fail (entry, error, "it %s", reason);
+  return db_config_entry_fail (entry, error,
+                               "there is no such setting of a database or a pool; a database has "
+                               "uri, hosts, host, port, database, username, password, "
+                               "password-file, password-fd, ssl-mode, ssl-root-cert, ssl-cert, "
+                               "ssl-key, application-name, and the other keywords of libpq");
+}
+
 /* What is neither a host nor a password. */
 static gboolean
 take_entry (DbDatabaseConfig *self, const DbConfigEntry *entry, GError **error)
@@ -199,11 +213,7 @@ take_entry (DbDatabaseConfig *self, const DbConfigEntry *entry, GError **error)
   else if (is_setting (entry->key))
     g_object_set (self, entry->key, entry->value, NULL);
   else if (!is_option (entry->key))
-    return db_config_entry_fail (entry, error,
-                                 "there is no such setting of a database or a pool; a database has "
-                                 "uri, hosts, host, port, database, username, password, "
-                                 "password-file, password-fd, ssl-mode, ssl-root-cert, ssl-cert, "
-                                 "ssl-key, application-name, and the other keywords of libpq");
+    return fail_unknown (entry, error);
   else
     {
       guint field = db_pool_field_find_option (entry->key);
@@ -410,7 +420,7 @@ write_options (DbDatabaseConfig *self, GKeyFile *key_file, const char *group)
       g_key_file_remove_key (key_file, group, *key, NULL);
   g_variant_iter_init (&iter, options);
   while (g_variant_iter_next (&iter, "{&s&s}", &keyword, &value))
-    g_key_file_set_string (key_file, group, keyword, value);
+    write_text (key_file, group, keyword, value[0] != '\0' ? value : NULL);
 }
 
 static void

@@ -11,7 +11,9 @@
 #include "config.h"
 
 #include "db-database-config-private.h"
+#include "db-config-source-private.h"
 #include "db-error.h"
+#include "db-log-private.h"
 
 #include <string.h>
 
@@ -106,8 +108,8 @@ is_pool_option (const char *keyword)
 static void
 warn_frozen (const char *property)
 {
-  g_warning ("DbDatabaseConfig:%s cannot be set: a configuration is fixed once it is used",
-             property);
+  db_log (DB_LOG_FACTS (DB_LOG_CONFIG_FROZEN),
+          "DbDatabaseConfig:%s cannot be set: a configuration is fixed once it is used", property);
 }
 
 static void
@@ -164,15 +166,17 @@ db_database_config_check_host (const char *text, gboolean may_have_port, GError 
 {
   DbEndpoint endpoint = endpoint_parse (text);
   g_autofree char *host = endpoint.host;
+  g_autofree char *shown = NULL;
 
   if ((host == NULL || is_host (host)) && (endpoint.port == 0 || may_have_port))
     return TRUE;
+  shown = db_config_shorten (text);
   g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION,
                may_have_port ? "“%s” is no host: write host, host:port with a port from 1 to "
                                "65535, [address]:port, or the folder of a Unix socket"
                              : "“%s” is no host: write a name, an address or the folder of a Unix "
                                "socket, several with commas, and ports apart from them",
-               text);
+               shown);
   return FALSE;
 }
 

@@ -27,6 +27,8 @@ gboolean db_database_config_read_password (DbDatabaseConfig *self, int fd, GErro
 DB_AVAILABLE_IN_1_0
 void db_database_config_set_password (DbDatabaseConfig *self, const char *password);
 DB_AVAILABLE_IN_1_0
+gboolean db_database_config_was_refused (DbDatabaseConfig *self);
+DB_AVAILABLE_IN_1_0
 char *db_database_config_to_string (DbDatabaseConfig *self);
 
 G_END_DECLS

@@ -2,8 +2,9 @@
  * SPDX-FileCopyrightText: 2026 The dbpool authors */
 
 /* Passwords that are kept elsewhere: in a file, read anew for each session that is opened, or
- * behind a descriptor, read once. No state and no lock: it works on what the caller owns, and wipes
- * what it read. Errors name the file or the descriptor, and nothing of what is in it. */
+ * behind a descriptor, read once; and whether the server has refused one. No state and no lock: it
+ * works on what the caller owns, and wipes what it read. Errors name the file or the descriptor,
+ * and nothing of what is in it. */
 
 #include "config.h"
 
@@ -126,6 +127,58 @@ db_database_config_read_password_file (DbDatabaseConfig *self, DbConninfo *info,
   db_conninfo_set (info, "password", password);
   db_wipe_and_free (password);
   return TRUE;
+}
+
+gboolean
+db_database_config_renew_password (DbDatabaseConfig *self, DbConninfo *info)
+{
+  char *before = g_strdup (db_conninfo_get (info, "password"));
+  gboolean renewed = db_database_config_read_password_file (self, info, NULL) &&
+                     g_strcmp0 (before, db_conninfo_get (info, "password")) != 0;
+
+  db_wipe_and_free (before);
+  return renewed;
+}
+
+gboolean
+db_database_config_equal (DbDatabaseConfig *self, DbDatabaseConfig *other)
+{
+  g_autoptr (DbConninfo) a = db_database_config_to_conninfo (self);
+  g_autoptr (DbConninfo) b = db_database_config_to_conninfo (other);
+  g_autofree char *a_file = db_database_config_dup_password_file (self);
+  g_autofree char *b_file = db_database_config_dup_password_file (other);
+
+  return db_conninfo_equal (a, b) && g_strcmp0 (a_file, b_file) == 0;
+}
+
+void
+db_database_config_set_refused (DbDatabaseConfig *self)
+{
+  g_object_set_data (G_OBJECT (self), "db-refused", GINT_TO_POINTER (TRUE));
+}
+
+/**
+ * db_database_config_was_refused:
+ * @self: the configuration that a before-connect hook has been given
+ *
+ * Checks whether the hook is asked once more, because the server has just refused its answer.
+ *
+ * A server that does not let the user in may have got a password that was good a moment ago. So the
+ * hook is asked a second time for the same session, and if it then says something else, that is
+ * tried, once. A hook that keeps a password for some time should ask for a fresh one then.
+ *
+ * May be called from any thread; does not block.
+ *
+ * Returns: %TRUE if what the hook said last was refused
+ *
+ * Since: 1.0
+ */
+gboolean
+db_database_config_was_refused (DbDatabaseConfig *self)
+{
+  g_return_val_if_fail (DB_IS_DATABASE_CONFIG (self), FALSE);
+
+  return g_object_get_data (G_OBJECT (self), "db-refused") != NULL;
 }
 
 /**

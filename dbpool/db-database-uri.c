@@ -8,6 +8,7 @@
 
 #include "config.h"
 
+#include "db-config-source-private.h"
 #include "db-database-config-private.h"
 #include "db-error.h"
 #include "db-pool-config-private.h"
@@ -86,12 +87,13 @@ db_database_config_set_ssl_mode (DbDatabaseConfig *self, const char *name, GErro
 {
   g_autoptr (GEnumClass) modes = g_type_class_ref (DB_TYPE_SSL_MODE);
   GEnumValue *mode = g_enum_get_value_by_nick (modes, name);
+  g_autofree char *shown = db_config_shorten (name);
 
   if (mode == NULL || mode->value == DB_SSL_MODE_DEFAULT)
     return fail (error,
                  "“%s” is no SSL mode: it is disable, allow, prefer, require, verify-ca or "
                  "verify-full",
-                 name);
+                 shown);
   g_object_set (self, "ssl-mode", mode->value, NULL);
   return TRUE;
 }
@@ -103,17 +105,18 @@ db_database_config_check_keyword (const char *keyword, const char *value, GError
     "connect_timeout",  "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count",
     "tcp_user_timeout", NULL,
   };
+  g_autofree char *shown = db_config_shorten (value);
   gint64 number;
 
   if (!g_strv_contains (numbers, keyword) ||
       g_ascii_string_to_signed (value, 10, G_MININT32, G_MAXINT32, &number, NULL))
     return TRUE;
-  return fail (error, "“%s” is no whole number, which %s has to be", value, keyword);
+  return fail (error, "“%s” is no whole number, which %s has to be", shown, keyword);
 }
 
 #ifdef HAVE_POSTGRES
-static void
-free_conninfo_options (PQconninfoOption *options)
+void
+db_wipe_and_free_libpq_options (PQconninfoOption *options)
 {
   for (PQconninfoOption *option = options; option->keyword != NULL; option++)
     if (option->val != NULL)
@@ -155,6 +158,28 @@ find_unknown_key (const char *query)
   return unknown;
 }
 
+/* A key that stands in the query twice, or NULL: libpq takes the last one without a word. */
+static char *
+find_repeated_key (const char *query)
+{
+  g_auto (GStrv) pairs = g_strsplit (query, "&", -1);
+  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+
+  for (char **pair = pairs; *pair != NULL; pair++)
+    {
+      g_autofree char *raw = g_strndup (*pair, strcspn (*pair, "="));
+      g_autofree char *plain = g_uri_unescape_string (raw, NULL);
+      /* "ssl=true" is what others write for a sslmode, and libpq understands it */
+      g_autofree char *key = g_strdup (g_strcmp0 (plain, "ssl") == 0 ? "sslmode" : plain);
+
+      if (key != NULL && g_hash_table_contains (seen, key))
+        return g_steal_pointer (&key);
+      if (key != NULL)
+        g_hash_table_add (seen, g_steal_pointer (&key));
+    }
+  return NULL;
+}
+
 static gboolean
 fail_malformed (const char *uri, GError **error)
 {
@@ -162,13 +187,25 @@ fail_malformed (const char *uri, GError **error)
   g_autofree char *unknown = query != NULL ? find_unknown_key (query + 1) : NULL;
 
   if (unknown != NULL)
-    return fail (error,
-                 "the URI of the PostgreSQL database has a key that libpq does not know: \"%s\"",
-                 unknown);
+    {
+      g_autofree char *reason = db_database_config_explain_unknown (unknown);
+
+      return fail (error, "the URI of the PostgreSQL database has a key that %s: \"%s\"",
+                   reason != NULL ? reason : "libpq does not know", unknown);
+    }
   return fail (error,
                "the URI of the PostgreSQL database is malformed: write "
                "postgresql://user:password@host:port/database?key=value, with special characters "
                "percent-encoded");
+}
+
+static gboolean
+check_repetitions (const char *hosts, GError **error)
+{
+  const char *query = strchr (hosts, '?');
+  g_autofree char *key = query != NULL ? find_repeated_key (query + 1) : NULL;
+
+  return key == NULL || fail (error, "%s is twice in the URI of the PostgreSQL database", key);
 }
 
 static gboolean
@@ -180,6 +217,9 @@ take_options (DbDatabaseConfig *self, PQconninfoOption *options, GError **error)
     {
       if (option->val == NULL || option->val[0] == '\0')
         continue;
+      if (strlen (option->val) > DB_CONFIG_MAX_LENGTH)
+        return fail (error, "%s in the URI of the PostgreSQL database is longer than %d bytes",
+                     option->keyword, DB_CONFIG_MAX_LENGTH);
       /* texts show the others */
       if (strcmp (option->keyword, "password") != 0 && !g_utf8_validate (option->val, -1, NULL))
         return fail (error, "%s in the URI of the PostgreSQL database is no valid UTF-8",
@@ -290,14 +330,41 @@ db_database_config_read_uri (DbDatabaseConfig *self, const char *uri, GError **e
   db_wipe_and_free (rest);
   if (options == NULL)
     return fail_malformed (uri, error);
-  ok = take_options (self, options, error);
-  free_conninfo_options (options);
+  ok = check_repetitions (hosts, error) && take_options (self, options, error);
+  db_wipe_and_free_libpq_options (options);
   return ok;
 #else
   g_set_error_literal (error, DB_ERROR, DB_ERROR_NOT_SUPPORTED,
                        "dbpool was built without PostgreSQL");
   return FALSE;
 #endif
+}
+
+/* Keywords of which a program may rely that they are heeded, and the libpq that they need. */
+char *
+db_database_config_explain_unknown (const char *keyword)
+{
+  static const struct
+  {
+    const char *keyword;
+    int version;
+  } later[] = {
+    {"require_auth", 16},         {"sslcertmode", 16},          {"gssdelegation", 16},
+    {"load_balance_hosts", 16},   {"sslnegotiation", 17},       {"sslkeylogfile", 18},
+    {"min_protocol_version", 18}, {"max_protocol_version", 18}, {"scram_client_key", 18},
+    {"scram_server_key", 18},     {"oauth_issuer", 18},         {"oauth_client_id", 18},
+    {"oauth_client_secret", 18},  {"oauth_scope", 18},
+  };
+  int version = 0;
+
+#ifdef HAVE_POSTGRES
+  version = PQlibVersion () / 10000;
+#endif
+  for (gsize i = 0; i < G_N_ELEMENTS (later); i++)
+    if (strcmp (later[i].keyword, keyword) == 0 && version > 0 && version < later[i].version)
+      return g_strdup_printf ("needs libpq %d or later, and this is libpq %d", later[i].version,
+                              version);
+  return NULL;
 }
 
 static int
@@ -347,6 +414,17 @@ db_conninfo_set (DbConninfo *self, const char *keyword, const char *value)
   self->values[length] = g_strdup (value);
   self->keywords[length + 1] = NULL;
   self->values[length + 1] = NULL;
+}
+
+gboolean
+db_conninfo_equal (DbConninfo *a, DbConninfo *b)
+{
+  if (g_strv_length (a->keywords) != g_strv_length (b->keywords))
+    return FALSE;
+  for (int i = 0; a->keywords[i] != NULL; i++)
+    if (g_strcmp0 (a->values[i], db_conninfo_get (b, a->keywords[i])) != 0)
+      return FALSE;
+  return TRUE;
 }
 
 void

@@ -17,6 +17,9 @@ GError *db_error_new_sqlstate (const char *sqlstate, const char *format, ...) G_
 /* @rc: an extended result code of sqlite3. */
 GError *db_error_new_sqlite (int rc, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
+/* The number in " [SQLite 2067]" at the end of the text, or 0. */
+int db_error_get_sqlite_code (const GError *error);
+
 /* The code alone, for decisions. */
 DbError db_error_code_from_sqlstate (const char *sqlstate);
 DbError db_error_code_from_sqlite (int rc);

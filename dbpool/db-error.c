@@ -333,9 +333,8 @@ db_error_get_sqlstate (const GError *error)
   return g_intern_string (code);
 }
 
-/* The number in " [SQLite 2067]" at the end of the text, or 0. */
-static int
-get_sqlite_code (const GError *error)
+int
+db_error_get_sqlite_code (const GError *error)
 {
   static const char mark[] = " [SQLite ";
   const char *start;
@@ -375,6 +374,6 @@ db_error_get_constraint_kind (const GError *error)
   sqlstate = db_error_get_sqlstate (error);
   if (sqlstate != NULL)
     return db_constraint_kind_from_sqlstate (sqlstate);
-  rc = get_sqlite_code (error);
+  rc = db_error_get_sqlite_code (error);
   return rc != 0 ? db_constraint_kind_from_sqlite (rc) : DB_CONSTRAINT_NONE;
 }

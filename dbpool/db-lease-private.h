@@ -129,7 +129,7 @@ void db_lease_revoke (DbLease *self);
 /* A loan without a handle, for one operation: like begin and enter, and leave and end, in one step
  * each. @now: when the caller got the session. */
 void db_lease_begin_one_shot (DbLease *self, const char *sql, gint64 now);
-void db_lease_end_one_shot (DbLease *self);
+gint64 db_lease_end_one_shot (DbLease *self); /* how long it took, in microseconds */
 
 gboolean db_lease_is_current (DbLease *self, guint64 loan);
 

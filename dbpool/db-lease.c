@@ -154,21 +154,36 @@ close_detached_job (gpointer data)
 
 /* The loan is over and nobody uses the session: it is ours. */
 static void
+tell_of_end (DbLease *self)
+{
+  const char *tag = self->tag != NULL ? self->tag : "nobody in particular";
+  gint64 held = MAX (g_get_monotonic_time () - self->lent_at, 1);
+
+  if (self->leaked)
+    db_log (DB_LOG_FACTS (DB_LOG_LEAK_ENDED, .limits = self->engine->log_limits,
+                          .pool = self->engine->name, .connection = self->id, .duration = held),
+            "pool %s: the connection of %s is back after %.1f s", self->engine->name, tag,
+            held / (double) G_TIME_SPAN_SECOND);
+  else
+    db_log (DB_LOG_FACTS (DB_LOG_LOAN_FINALIZED, .pool = self->engine->name, .connection = self->id,
+                          .duration = held),
+            "pool %s: the connection of %s was not released, but dropped, after %.1f s",
+            self->engine->name, tag, held / (double) G_TIME_SPAN_SECOND);
+}
+
+static gint64
 give_back (DbLease *self)
 {
-  if (self->leaked)
-    g_message ("pool %s: the connection of %s is back after %.1f s",
-               db_engine_get_name (self->engine),
-               self->tag != NULL ? self->tag : "nobody in particular",
-               (g_get_monotonic_time () - self->lent_at) / (double) G_TIME_SPAN_SECOND);
+  if (self->leaked || (self->finalized && db_log_wants (DB_DEBUG_LEAKS)))
+    tell_of_end (self);
   if (self->detached)
     {
       db_worker_run (close_detached_job, db_lease_ref (self));
-      return;
+      return 0;
     }
   if (self->read_only)
     db_session_set_read_only (self->session, FALSE);
-  db_engine_give_back (self->engine, self);
+  return db_engine_give_back (self->engine, self);
 }
 
 static void
@@ -205,7 +220,8 @@ db_lease_end (DbLease *self, guint64 loan, DbLoanEnd how)
   if (db_engine_is_forked (self->engine))
     return;
   db_lock_lock (&self->lock);
-  if (self->loan != loan)
+  /* One that was detached meanwhile is no longer the pool's to end. */
+  if (self->loan != loan || (how == DB_LOAN_REVOKED && self->detached))
     {
       db_lock_unlock (&self->lock);
       return;
@@ -247,7 +263,7 @@ db_lease_end_private (DbLease *self, guint64 loan)
 }
 
 /* A close may have ended the loan meanwhile; the session goes back here all the same. */
-void
+gint64
 db_lease_end_one_shot (DbLease *self)
 {
   db_lock_lock (&self->lock);
@@ -257,7 +273,7 @@ db_lease_end_one_shot (DbLease *self)
   self->loan = 0;
   db_lock_unlock (&self->lock);
 
-  give_back (self);
+  return give_back (self);
 }
 
 void
@@ -267,8 +283,7 @@ db_lease_revoke (DbLease *self)
   gboolean ending;
 
   db_lock_lock (&self->lock);
-  /* One that was detached meanwhile is no longer the pool's to end. */
-  loan = self->detached ? 0 : self->loan;
+  loan = self->loan;
   ending = self->ending && !self->detached;
   db_lock_unlock (&self->lock);
 

@@ -446,19 +446,29 @@ escape (const char *text)
   return g_string_free (escaped, FALSE);
 }
 
-/* The value of the label "pool". Every one of a text must be different: the second that is called
- * "shop" is called "shop (2)". */
-static char *
-choose_label (DbMetricsCollector **collectors, gsize n)
+static gboolean
+is_taken (const char *label, const DbMetricsSample *samples, gsize n)
 {
-  g_autofree char *label = escape (collectors[n]->name);
-  guint n_before = 0;
-
   for (gsize i = 0; i < n; i++)
-    n_before += strcmp (collectors[i]->name, collectors[n]->name) == 0;
-  if (n_before > 0)
-    return g_strdup_printf ("%s (%u)", label, n_before + 1);
-  return g_steal_pointer (&label);
+    if (strcmp (samples[i].label, label) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+/* The value of the label "pool". Every one of a text must be different, whatever the names are: the
+ * second that is called "shop" is called "shop (2)". The first @n of @samples have theirs. */
+static char *
+choose_label (const char *name, const DbMetricsSample *samples, gsize n)
+{
+  g_autofree char *escaped = escape (name);
+  char *label = g_strdup (escaped);
+
+  for (guint number = 2; is_taken (label, samples, n); number++)
+    {
+      g_free (label);
+      label = g_strdup_printf ("%s (%u)", escaped, number);
+    }
+  return label;
 }
 
 /**
@@ -490,7 +500,7 @@ db_metrics_collector_format_all (DbMetricsCollector **collectors,
   for (gsize i = 0; i < n_collectors; i++)
     {
       db_metrics_collector_sample (collectors[i], &samples[i]);
-      samples[i].label = choose_label (collectors, i);
+      samples[i].label = choose_label (collectors[i]->name, samples, i);
     }
   text = db_metrics_format_samples (samples, n_collectors, format);
   for (gsize i = 0; i < n_collectors; i++)

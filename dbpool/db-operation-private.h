@@ -48,6 +48,7 @@ struct _DbOperation
   DbParams *own_params;
   const char *before_sql; /* what goes ahead of the plan, or NULL */
   gboolean skips_plan;    /* there is nothing to run */
+  const char *about;      /* the statement whose rows it reads, for the log; the subject's */
   gpointer subject;       /* for prepare() and complete(): what it is about */
   GDestroyNotify subject_free;
 
@@ -60,6 +61,7 @@ struct _DbOperation
   /* how far it is */
   DbOperationStep step;
   gint64 began; /* when the session was first asked for something; 0: not yet */
+  gint64 took;  /* from then to the end, once that is known */
   gboolean completed;
   DbPending pending;
   DbStatementPlan other; /* what is run before and after the plan */

@@ -74,6 +74,14 @@ complete (DbOperation *self, DbSession *session)
     self->complete (self, session, &self->error);
 }
 
+/* What the plan has for a text now is the application's; dbpool's own come with prepare(). */
+static gboolean
+limit (DbOperation *self)
+{
+  return db_engine_limit_plan (db_connection_get_lease (self->connection)->engine, &self->plan,
+                               &self->error);
+}
+
 /* What is to be asked of the session next; NULL: the operation is over. */
 static const DbStatementPlan *
 operation_next (DbOperation *self, DbSession *session)
@@ -86,7 +94,7 @@ operation_next (DbOperation *self, DbSession *session)
       plan = plan_pending (self, session);
       if (plan != NULL)
         return plan;
-      if (self->prepare != NULL && !self->prepare (self, session, &self->error))
+      if (!limit (self) || (self->prepare != NULL && !self->prepare (self, session, &self->error)))
         {
           self->step = DB_STEP_END;
           return NULL;
@@ -171,23 +179,20 @@ operation_take (DbOperation *self, DbSession *session, DbResult *result, GError 
     g_error_free (error);
 }
 
-/* A plan that takes the caller's time limit takes the pool's. */
-static void
-limit (DbOperation *self)
-{
-  if (self->plan.timeout == 0)
-    self->plan.timeout =
-      db_engine_get_statement_timeout (db_connection_get_lease (self->connection)->engine);
-}
-
 static void
 settle (DbOperation *self, DbSession *session)
 {
   gboolean is_statement = self->prepare == NULL || self->plan.request == DB_REQUEST_OPEN;
+  DbEngine *engine = db_connection_get_lease (self->connection)->engine;
+  gint64 now = self->began != 0 ? g_get_monotonic_time () : 0;
 
   if (self->began != 0)
-    db_engine_record (db_connection_get_lease (self->connection)->engine, DB_METRIC_QUERY,
-                      g_get_monotonic_time () - self->began);
+    {
+      self->took = now - self->began;
+      db_engine_record (engine, DB_METRIC_QUERY, self->took);
+    }
+  if (self->began != 0 && self->error == NULL)
+    db_pool_core_prove (engine->core, now);
   self->info = db_session_steal_error_info (session);
   if (self->error != NULL)
     {
@@ -197,6 +202,17 @@ settle (DbOperation *self, DbSession *session)
   g_clear_pointer (&self->info, db_error_info_unref);
   if (is_statement)
     db_connection_note_success (self->connection);
+}
+
+/* The session is another one's already. */
+static void
+tell (DbOperation *self)
+{
+  DbLease *lease = db_connection_get_lease (self->connection);
+
+  if (self->began != 0 && db_engine_is_told_of (lease->engine, self->took))
+    db_engine_tell_of_statement (lease->engine, lease->id, &self->plan, self->about, self->took,
+                                 self->result, self->error);
 }
 
 /* What ends something is not cancelled: the books already say that it has ended. */
@@ -216,7 +232,6 @@ db_operation_run (DbOperation *self, GCancellable *cancellable, GError **error)
 
   if (session != NULL)
     {
-      limit (self);
       while ((plan = operation_advance (self, session)) != NULL)
         {
           GError *local_error = NULL;
@@ -227,6 +242,7 @@ db_operation_run (DbOperation *self, GCancellable *cancellable, GError **error)
         }
       settle (self, session);
       db_lease_leave (lease);
+      tell (self);
       if (self->error != NULL)
         g_propagate_error (error, g_steal_pointer (&self->error));
     }
@@ -266,6 +282,7 @@ finish (DbOperation *self)
     {
       settle (self, session);
       db_lease_leave (db_connection_get_lease (self->connection));
+      tell (self);
     }
   error = g_steal_pointer (&self->error);
   result = g_steal_pointer (&self->result);
@@ -424,7 +441,6 @@ db_operation_start (DbOperation *self, GTask *task)
   g_object_ref (self->connection);
   self->task = task;
   self->turn.start = turn_start;
-  limit (self);
   g_task_set_task_data (task, self, operation_free);
   /* The run says whether it was cancelled; a result that came all the same must not be lost. */
   g_task_set_check_cancellable (task, FALSE);

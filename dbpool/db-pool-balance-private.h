@@ -23,22 +23,29 @@
 
 struct _DbPoolCore
 {
-  int ref_count; /* atomic */
-  DbLock lock;
+  int ref_count;             /* atomic */
   const guint *fork_counter; /* not behind the lock: in a child that may be held by nobody */
   guint fork_generation;
-  int listeners; /* atomic: a bit for each DbEventType that somebody listens to */
-  int observed;  /* atomic: by so many */
+  int listeners;           /* atomic: a bit for each DbEventType that somebody listens to */
+  int observed;            /* atomic: by so many */
+  DbPoolSettings settings; /* lock */
+
+  /* What is above is read often and changes rarely. It has no cache line in common with what is
+   * below, which each loan changes. */
+  char apart[64];
+
   DbHistogram histograms[DB_N_METRICS]; /* atomic */
+  gint64 proven_at; /* atomic: when a session last did what it was asked; 0: not yet */
+  DbLock lock;
 
   /* all of the rest: lock */
-  DbPoolSettings settings;
-  GRand *random;
+  guint64 random;           /* of db_pool_core_random_locked() */
   GQueue slots;             /* of DbSlot.all_link */
   GQueue idle;              /* of DbSlot.link; the head was used last */
   GQueue loans;             /* of DbSlot.link; the head was lent first */
   GQueue queue;             /* of DbTicket.link; the head came first; each a reference */
   GQueue units;             /* the same, for those that ask for room */
+  GQueue probes;            /* of DbProbe.link; PENDING */
   DbDeadlineHeap deadlines; /* asynchronous tickets, PENDING or GRANTED */
   GHashTable *waiting;      /* the threads of PENDING blocking tickets in the queue */
   GArray *events;           /* of DbEvent */
@@ -50,9 +57,10 @@ struct _DbPoolCore
   gboolean deadlocked;   /* and reported; until a loan ends */
   gint64 deadlock_since; /* 0: not deadlocked */
   gboolean wanted;       /* a try found nothing: open one for the next */
-  guint n_in_hooks;      /* PENDING tickets of threads that run a hook */
-  guint n_fills;         /* begin_fill() without end_fill() */
-  guint fill;            /* so many sessions are to be there, for those */
+  int n_handed;     /* lock, but read atomically: sessions granted to threads that have not run */
+  guint n_in_hooks; /* PENDING tickets of threads that run a hook */
+  guint n_fills;    /* begin_fill() without end_fill() */
+  guint fill;       /* so many sessions are to be there, for those */
   guint n_retiring;
   guint n_slow;
   guint generation; /* slots of an older one are closed when they come back */
@@ -79,6 +87,18 @@ static inline gint64
 db_ticket_wait (const DbTicket *ticket)
 {
   return MAX (ticket->decided - ticket->enqueued, 0);
+}
+
+/* At least 0 and less than 1, so that pools do not act in step. It need not be hard to guess; GRand
+ * would have more bytes than the rest of the core. */
+static inline double
+db_pool_core_random_locked (DbPoolCore *self)
+{
+  guint64 mixed = self->random += G_GUINT64_CONSTANT (0x9e3779b97f4a7c15);
+
+  mixed = (mixed ^ (mixed >> 30)) * G_GUINT64_CONSTANT (0xbf58476d1ce4e5b9);
+  mixed = (mixed ^ (mixed >> 27)) * G_GUINT64_CONSTANT (0x94d049bb133111eb);
+  return (double) ((mixed ^ (mixed >> 31)) >> 11) / (double) (G_GUINT64_CONSTANT (1) << 53);
 }
 
 static inline gboolean
@@ -138,6 +158,7 @@ void db_pool_core_add_event_locked (DbPoolCore *self,
                                     char *text,
                                     const GError *error,
                                     DbPoolEffects *fx);
+void db_pool_core_count_handed_locked (DbPoolCore *self, DbTicket *ticket, int n);
 gboolean db_pool_core_handed_directly_locked (DbPoolCore *self, DbTicket *ticket, gint64 now);
 /* The one place that decides what happens next; called at the end of everything that changed
  * something. */
@@ -157,6 +178,15 @@ void db_pool_core_deliver_locked (DbPoolCore *self,
                                   DbPoolEffects *fx);
 /* When to check an idle session unasked. */
 gint64 db_pool_core_choose_check_locked (DbPoolCore *self, DbSlot *slot);
+void db_pool_core_stop_retiring_locked (DbPoolCore *self, DbSlot *slot);
+
+/* From db-pool-probe.c. Gives idle sessions that nobody waits for to probes. */
+void db_pool_core_serve_probes_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx);
+/* All that are PENDING end like this. @error: of DB_PROBE_FAILED */
+void db_pool_core_end_probes_locked (DbPoolCore *self,
+                                     DbProbeState state,
+                                     const GError *error,
+                                     DbPoolEffects *fx);
 
 /* Deadlocks of threads that acquire more than once. */
 gboolean db_pool_core_is_deadlocked_locked (DbPoolCore *self);
@@ -171,6 +201,8 @@ gboolean db_pool_core_give_up_locked (DbPoolCore *self,
                                       DbPoolEffects *fx);
 
 /* From db-pool-upkeep.c */
+/* When an open session ends and begins to retire, by the settings of now. */
+void db_pool_core_choose_end_locked (DbPoolCore *self, DbSlot *slot);
 void db_pool_core_evict_locked (DbPoolCore *self, gboolean all, gint64 now, DbPoolEffects *fx);
 /* Closes the retiring sessions that are idle and no longer needed. */
 void db_pool_core_close_replaced_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx);

@@ -137,8 +137,8 @@ open_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
   fx->open = slot;
 }
 
-static void
-stop_retiring_locked (DbPoolCore *self, DbSlot *slot)
+void
+db_pool_core_stop_retiring_locked (DbPoolCore *self, DbSlot *slot)
 {
   if (slot->retiring)
     self->n_retiring--;
@@ -152,7 +152,7 @@ db_pool_core_close_locked (DbPoolCore *self,
                            gint64 now,
                            DbPoolEffects *fx)
 {
-  stop_retiring_locked (self, slot);
+  db_pool_core_stop_retiring_locked (self, slot);
   db_pool_core_set_state_locked (self, slot, DB_SLOT_CLOSING, now, fx);
   slot->drop_reason = reason;
   self->stats.dropped[reason]++;
@@ -164,7 +164,7 @@ db_pool_core_close_locked (DbPoolCore *self,
 void
 db_pool_core_free_slot_locked (DbPoolCore *self, DbSlot *slot, DbPoolEffects *fx)
 {
-  stop_retiring_locked (self, slot);
+  db_pool_core_stop_retiring_locked (self, slot);
   if (slot->state == DB_SLOT_LENT)
     g_queue_unlink (&self->loans, &slot->link);
   self->stats.in_state[slot->state]--;
@@ -275,6 +275,7 @@ db_pool_core_lend_locked (DbPoolCore *self,
 {
   db_pool_core_set_state_locked (self, slot, DB_SLOT_LENT, now, fx);
   slot->thread = thread;
+  slot->granted = NULL;
   slot->leak = DB_LEAK_NONE;
   slot->uses++;
   if (self->settings.leak_threshold > 0)
@@ -320,6 +321,14 @@ db_pool_core_announce_locked (DbTicket *ticket, DbPoolEffects *fx)
   fx->last_decided = ticket;
 }
 
+/* A blocking caller has a session, and its thread has yet to begin; or that is over. */
+void
+db_pool_core_count_handed_locked (DbPoolCore *self, DbTicket *ticket, int n)
+{
+  if (ticket->blocking && !ticket->unit)
+    g_atomic_int_add (&self->n_handed, n);
+}
+
 /* An asynchronous ticket stays in the heap when granted: until its context runs it can be given up.
  */
 static void
@@ -332,7 +341,9 @@ grant_locked (DbPoolCore *self, DbTicket *ticket, DbSlot *slot, gint64 now, DbPo
   if (!ticket->unit)
     {
       db_pool_core_lend_locked (self, slot, ticket->thread, now, fx);
+      slot->granted = ticket->blocking ? NULL : ticket;
       self->stats.undelivered++;
+      db_pool_core_count_handed_locked (self, ticket, 1);
     }
   db_pool_core_announce_locked (ticket, fx);
 }
@@ -503,17 +514,21 @@ n_missing_locked (DbPoolCore *self)
     missing = MAX (missing, floor - (there - self->n_retiring));
   if (self->n_fills > 0 && there < self->fill)
     missing = MAX (missing, self->fill - there);
-  if (self->wanted && coming == 0 && self->stats.idle == 0)
+  if ((self->wanted || self->probes.length > 0) && coming == 0 && self->stats.idle == 0)
     missing = MAX (missing, 1);
   return missing;
 }
 
 /* A permanent error with no other session fails every ticket at once, so the next one to come is a
- * new question, and is asked at once. Otherwise failures hold the next open back. */
+ * new question, and is asked at once; and so is each probe that nobody else waits with. Otherwise
+ * failures hold the next open back. */
 static gboolean
 must_back_off_locked (DbPoolCore *self, gint64 now)
 {
   if (now >= self->retry_at)
+    return FALSE;
+  if (self->probes.length > 0 && self->stats.waiting == 0 &&
+      db_pool_core_n_sessions_locked (self) == 0)
     return FALSE;
   return !(self->failed_for_good && db_pool_core_n_sessions_locked (self) == 0 &&
            (self->stats.waiting > 0 || self->wanted));
@@ -638,6 +653,8 @@ db_pool_core_rebalance_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
       if (self->queue.length > 0 && self->stats.checking + self->stats.resetting > self->n_slow)
         db_pool_core_arm_locked (self, now + DB_PATIENCE, fx);
     }
+  if (self->probes.length > 0)
+    db_pool_core_serve_probes_locked (self, now, fx);
   open_missing_locked (self, now, fx);
   /* By now they may have become the first. */
   if (self->units.length > 0)
@@ -667,7 +684,7 @@ db_pool_core_choose_check_locked (DbPoolCore *self, DbSlot *slot)
   if (keepalive <= 0 || keepalive == G_MAXINT64)
     return G_MAXINT64;
   return db_later (slot->proven_at,
-                   keepalive - (gint64) (keepalive * 0.1 * g_rand_double (self->random)));
+                   keepalive - (gint64) (keepalive * 0.1 * db_pool_core_random_locked (self)));
 }
 
 void

@@ -28,6 +28,10 @@ typedef struct
   DbPreparedStatements prepared_statements;
   guint statement_cache_size;
   gint64 statement_timeout;
+  gint64 slow_acquire_threshold;
+  gint64 slow_query_threshold;
+  guint max_sql_length;  /* bytes */
+  guint max_result_size; /* bytes */
 } DbPoolSettings;
 
 void db_pool_config_get_settings (DbPoolConfig *self, DbPoolSettings *settings);

@@ -12,6 +12,7 @@
 #include "db-config-source-private.h"
 #include "db-database-config-private.h"
 #include "db-error.h"
+#include "db-log-private.h"
 
 #include <string.h>
 
@@ -258,8 +259,8 @@ get_mapping_cb (GValue *value, GVariant *variant, gpointer data)
       g_value_copy (&read, value);
       return TRUE;
     }
-  g_message ("the setting %s of a pool keeps its default: %s", db_pool_get_fields (&n)[id].name,
-             error->message);
+  db_log (DB_LOG_FACTS (DB_LOG_SETTING_IGNORED), "the setting %s of a pool keeps its default: %s",
+          db_pool_get_fields (&n)[id].name, error->message);
   return FALSE;
 }
 

@@ -9,6 +9,7 @@
 
 #include "db-pool-config-private.h"
 
+#include "db-config-source-private.h"
 #include "db-error.h"
 
 #include <string.h>
@@ -63,6 +64,7 @@ db_parse_duration (const char *text, gint64 *microseconds, GError **error)
 {
   gsize digits = strspn (text, "0123456789");
   g_autofree char *number = g_strndup (text, digits);
+  g_autofree char *shown = db_config_shorten (text);
   const char *unit = text + digits;
   guint64 count;
 
@@ -76,7 +78,7 @@ db_parse_duration (const char *text, gint64 *microseconds, GError **error)
       g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION,
                    "the duration “%s” has no unit: write “%ss” for seconds or “%sms” for "
                    "milliseconds",
-                   text, text, text);
+                   shown, shown, shown);
       return FALSE;
     }
   for (gsize i = 0; digits > 0 && i < G_N_ELEMENTS (units); i++)
@@ -87,7 +89,7 @@ db_parse_duration (const char *text, gint64 *microseconds, GError **error)
                                        NULL))
         {
           g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION, "the duration “%s” is too long",
-                       text);
+                       shown);
           return FALSE;
         }
       *microseconds = (gint64) count * units[i].microseconds;
@@ -96,7 +98,7 @@ db_parse_duration (const char *text, gint64 *microseconds, GError **error)
   g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION,
                "“%s” is no duration: it is a whole number and one of the units us, ms, s, min, h "
                "and d, such as “500ms”, “30s” or “10min”",
-               text);
+               shown);
   return FALSE;
 }
 
@@ -118,6 +120,7 @@ parse_choice (const DbPoolField *field, const char *text, gint64 *number, GError
 {
   g_autoptr (GEnumClass) klass = g_type_class_ref (field->type ());
   g_autoptr (GString) known = g_string_new (NULL);
+  g_autofree char *shown = db_config_shorten (text);
 
   for (guint i = 0; i < klass->n_values; i++)
     {
@@ -128,29 +131,33 @@ parse_choice (const DbPoolField *field, const char *text, gint64 *number, GError
         }
       g_string_append_printf (known, "%s“%s”", i > 0 ? ", " : "", klass->values[i].value_nick);
     }
-  g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION, "“%s” is none of %s", text, known->str);
+  g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION, "“%s” is none of %s", shown, known->str);
   return FALSE;
 }
 
 static gboolean
 parse_switch (const char *text, gint64 *number, GError **error)
 {
+  g_autofree char *shown = db_config_shorten (text);
+
   *number = strcmp (text, "true") == 0;
   if (*number || strcmp (text, "false") == 0)
     return TRUE;
-  g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION, "“%s” is neither “true” nor “false”", text);
+  g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION, "“%s” is neither “true” nor “false”",
+               shown);
   return FALSE;
 }
 
 static gboolean
 parse_count (const DbPoolField *field, const char *text, gint64 *number, GError **error)
 {
+  g_autofree char *shown = db_config_shorten (text);
   guint64 count;
 
   if (!g_ascii_string_to_unsigned (text, 10, field->minimum, field->maximum, &count, NULL))
     {
       g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION,
-                   "“%s” is no whole number from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, text,
+                   "“%s” is no whole number from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, shown,
                    field->minimum, field->maximum);
       return FALSE;
     }
@@ -266,6 +273,7 @@ static void
 set_unknown_key_error (GError **error, const char *key)
 {
   g_autoptr (GString) known = g_string_new (NULL);
+  g_autofree char *shown = db_config_shorten (key);
   guint n;
   const DbPoolField *fields = db_pool_get_fields (&n);
 
@@ -275,8 +283,8 @@ set_unknown_key_error (GError **error, const char *key)
 
       g_string_append_printf (known, "%spool_%s", id > 1 ? ", " : "", name);
     }
-  g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION, "unknown setting “%s”; a pool has %s", key,
-               known->str);
+  g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION, "unknown setting “%s”; a pool has %s",
+               shown, known->str);
 }
 
 /* Takes one "pool_…=value". @seen: the fields that this query has set. */
@@ -307,6 +315,14 @@ take_item (DbPoolConfig *self, const char *item, const char *key, guint *seen, G
       return FALSE;
     }
   *seen |= 1u << id;
+  if (text[0] == '\0' || strlen (text) > DB_CONFIG_MAX_LENGTH)
+    {
+      g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION,
+                   text[0] == '\0' ? "%s: it is empty; leave it out, or give it a value"
+                                   : "%s: it is longer than %d bytes",
+                   key, DB_CONFIG_MAX_LENGTH);
+      return FALSE;
+    }
   if (!db_pool_field_parse (id, text, &value, error))
     {
       g_prefix_error (error, "%s: ", key);

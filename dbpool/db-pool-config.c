@@ -10,6 +10,7 @@
 
 #include "db-pool-config-private.h"
 
+#include "db-config-source-private.h"
 #include "db-error.h"
 #include "db-lock-private.h"
 
@@ -59,6 +60,10 @@ typedef enum
   PROP_PREPARED_STATEMENTS,
   PROP_STATEMENT_CACHE_SIZE,
   PROP_STATEMENT_TIMEOUT,
+  PROP_SLOW_ACQUIRE_THRESHOLD,
+  PROP_SLOW_QUERY_THRESHOLD,
+  PROP_MAX_SQL_LENGTH,
+  PROP_MAX_RESULT_SIZE,
   PROP_INIT_SQL,
   PROP_NAME,
 } DbPoolConfigProperty;
@@ -124,6 +129,15 @@ static const DbPoolField fields[N_PROPS] = {
                                  AT (statement_cache_size), 0, 10000, 100},
   [PROP_STATEMENT_TIMEOUT] = {"statement-timeout", DB_POOL_FIELD_DURATION, AT (statement_timeout),
                               0, G_MAXINT64, 0},
+  [PROP_SLOW_ACQUIRE_THRESHOLD] = {"slow-acquire-threshold", DB_POOL_FIELD_DURATION,
+                                   AT (slow_acquire_threshold), 0, G_MAXINT64,
+                                   2 * G_TIME_SPAN_SECOND},
+  [PROP_SLOW_QUERY_THRESHOLD] = {"slow-query-threshold", DB_POOL_FIELD_DURATION,
+                                 AT (slow_query_threshold), 0, G_MAXINT64, 0},
+  [PROP_MAX_SQL_LENGTH] = {"max-sql-length", DB_POOL_FIELD_COUNT, AT (max_sql_length), 0, G_MAXINT,
+                           0},
+  [PROP_MAX_RESULT_SIZE] = {"max-result-size", DB_POOL_FIELD_COUNT, AT (max_result_size), 0,
+                            G_MAXUINT, 0},
 #undef AT
   [PROP_INIT_SQL] = {"init-sql", DB_POOL_FIELD_TEXT, G_STRUCT_OFFSET (DbPoolTexts, init_sql)},
   [PROP_NAME] = {"name", DB_POOL_FIELD_TEXT, G_STRUCT_OFFSET (DbPoolTexts, name)},
@@ -335,7 +349,7 @@ make_pspec (guint id)
  * DbPoolConfig:max-lifetime:
  *
  * How old a session may become. It is replaced when it is next idle. In microseconds, 30 minutes by
- * default; 0 switches it off.
+ * default; 0 switches it off. A change holds for the sessions that there are, too.
  *
  * Since: 1.0
  */
@@ -462,6 +476,39 @@ make_pspec (guint id)
  * Since: 1.0
  */
 /**
+ * DbPoolConfig:slow-acquire-threshold:
+ *
+ * An acquire that takes longer is logged as a warning: how long it took, and what the pool was
+ * doing. In microseconds, 2 seconds by default; 0 switches it off.
+ *
+ * Since: 1.0
+ */
+/**
+ * DbPoolConfig:slow-query-threshold:
+ *
+ * A statement that takes the database longer is logged as a warning, with its text but without its
+ * values. In microseconds; 0, the default, switches it off.
+ *
+ * Since: 1.0
+ */
+/**
+ * DbPoolConfig:max-sql-length:
+ *
+ * The longest text of a statement, a script or a batch's statement that is sent, in bytes; a longer
+ * one fails with `DB_ERROR_LIMIT`, and the session stays as it is. 0, the default, for no limit but
+ * the database's.
+ *
+ * Since: 1.0
+ */
+/**
+ * DbPoolConfig:max-result-size:
+ *
+ * How much memory a result may take, in bytes: a statement that returns more is cancelled and fails
+ * with `DB_ERROR_LIMIT`; a cursor reads such an amount bit by bit. 0, the default, for no limit.
+ *
+ * Since: 1.0
+ */
+/**
  * DbPoolConfig:init-sql:
  *
  * A script that every new session runs, before the hook `DB_HOOK_AFTER_CONNECT`, and that it runs
@@ -541,6 +588,7 @@ db_pool_config_new_from_uri_query (const char *query, GError **error)
   g_autoptr (DbPoolConfig) self = db_pool_config_new ();
   g_autofree char *remaining = NULL;
   g_autofree char *key = NULL;
+  g_autofree char *shown = NULL;
 
   if (!db_pool_config_take_uri_query (self, query, &remaining, error))
     return NULL;
@@ -548,11 +596,12 @@ db_pool_config_new_from_uri_query (const char *query, GError **error)
     return g_steal_pointer (&self);
 
   /* only the name is shown: the value may be somebody's password */
-  key = g_utf8_make_valid (remaining, (gssize) strcspn (remaining, "=&"));
+  key = g_strndup (remaining, strcspn (remaining, "=&"));
+  shown = db_config_shorten (key);
   g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION,
                "“%s” is no setting of a pool: their names begin with “pool_”, as in "
                "“pool_max_connections=20”",
-               key);
+               shown);
   return NULL;
 }
 
@@ -618,12 +667,35 @@ db_pool_config_set_default (DbPoolConfig *self, const char *property, ...)
   take_value (self, pspec->param_id, &value, FALSE);
 }
 
+/* A property of a program's may be any bytes. */
+static gboolean
+check_texts (DbPoolConfig *self, GError **error)
+{
+  DB_LOCK_SCOPE (&self->lock);
+
+  for (guint id = 1; id < N_PROPS; id++)
+    {
+      const char *text = fields[id].kind == DB_POOL_FIELD_TEXT ? *get_text_locked (self, id) : NULL;
+
+      if (text == NULL ||
+          (strlen (text) <= DB_CONFIG_MAX_LENGTH && g_utf8_validate (text, -1, NULL)))
+        continue;
+      g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION,
+                   "%s is longer than %d bytes, or no valid UTF-8", fields[id].name,
+                   DB_CONFIG_MAX_LENGTH);
+      return FALSE;
+    }
+  return TRUE;
+}
+
 gboolean
 db_pool_config_validate (DbPoolConfig *self, GError **error)
 {
   DbPoolSettings settings;
   gboolean idle_is_wish;
 
+  if (!check_texts (self, error))
+    return FALSE;
   db_lock_lock (&self->lock);
   settings = self->settings;
   idle_is_wish = (self->set & (1u << PROP_IDLE_TIMEOUT)) != 0;

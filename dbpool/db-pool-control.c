@@ -74,8 +74,9 @@ start_job (GTask *task, DbJobFunc func, gpointer data, GDestroyNotify data_free)
  *
  * Sets the function that the pool asks at @hook; there is one for each.
  *
- * Hooks are set before the first acquire; later the call warns and does nothing. They are called on
- * the threads of dbpool's that open and lend, by several of them at once, with no lock held; in
+ * Hooks are set before the first acquire; later the call warns and does nothing. A factory acquires
+ * to make a pool ready, unless it is [property@Db.PoolConfig:lazy]. Hooks are called on the threads
+ * of dbpool's that open and lend, by several of them at once, with no lock held; in
  * [method@Db.Pool.try_acquire], which waits for nobody, on the thread of the caller. So a function
  * that takes its time, or never returns, costs callers no more than their deadline.
  *
@@ -85,6 +86,9 @@ start_job (GTask *task, DbJobFunc func, gpointer data, GDestroyNotify data_free)
  * see the error of the function as the cause of their own; or as their own, if it is final and the
  * pool has no other session. Of `DB_HOOK_BEFORE_ACQUIRE`, `DB_ERROR_CONFIGURATION` and
  * `DB_ERROR_AUTHENTICATION` are final; of the others, what is not transient.
+ *
+ * `DB_HOOK_BEFORE_CONNECT` is asked once more, at once, if the server refuses the login with what
+ * it said: see [method@Db.DatabaseConfig.was_refused].
  *
  * What `DB_HOOK_AFTER_CONNECT` sets up is the state in which the pool keeps the session: the
  * function is asked again after a reset that may have undone it.
@@ -107,8 +111,10 @@ db_pool_set_hook (DbPool *self,
 
   if (db_engine_set_hook (self->engine, hook, &entry))
     return;
-  g_warning ("pool %s: hooks are set before the first acquire; this one is ignored",
-             db_pool_get_name (self));
+  db_log (DB_LOG_FACTS (DB_LOG_HOOK_TOO_LATE, .pool = db_pool_get_name (self)),
+          "pool %s: hooks are set before the first acquire, which a factory makes unless the pool "
+          "is lazy; this one is ignored",
+          db_pool_get_name (self));
   if (destroy != NULL)
     destroy (user_data);
 }

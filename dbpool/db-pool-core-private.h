@@ -46,6 +46,10 @@
  * retiring: it is lent as before, but no longer counted, so that a replacement is opened; when that
  * is there it is closed.
  *
+ * A probe is somebody who wants to ask one session whether it works, and does not borrow it: the
+ * session goes through CHECKING in the hands of the probe's owner. Probes come after all tickets,
+ * are nobody's request, and have a session opened for them only if there is none and room for one.
+ *
  * Events, for signals: one for each thing that happened, appended under the lock and so in order,
  * to a ring that is bounded, and only those that somebody listens to.
  *
@@ -64,6 +68,7 @@
 typedef struct _DbPoolCore DbPoolCore;
 typedef struct _DbSlot DbSlot;
 typedef struct _DbTicket DbTicket;
+typedef struct _DbProbe DbProbe;
 
 /* In the order of DbConnectionState, which is the same for the public. */
 typedef enum
@@ -162,7 +167,10 @@ struct _DbSlot
   guint generation;
   guint uses;
   guint thread;      /* of LENT: that of the blocking caller, or 0 */
+  DbTicket *granted; /* of LENT: asynchronous, and its owner has not taken the slot yet; or NULL */
   gint64 born;       /* when it began to open */
+  gint64 opened_at;  /* when it was open; 0: not yet */
+  double luck;       /* 0 to 1, chosen then: how much of lifetime-jitter is taken off its life */
   gint64 since;      /* when it came into its state */
   gint64 expires;    /* G_MAXINT64: never */
   gint64 retire_at;  /* when a replacement should be opened; G_MAXINT64: never */
@@ -199,6 +207,28 @@ struct _DbTicket
   DbTicket *next;      /* in the list of decided tickets */
 };
 
+typedef enum
+{
+  DB_PROBE_NEW,
+  DB_PROBE_PENDING,
+  DB_PROBE_GRANTED,   /* its slot is CHECKING, until its owner ends that with checked() */
+  DB_PROBE_PROVEN,    /* all are in use, and meanwhile one of them was known to work */
+  DB_PROBE_FAILED,    /* no session, and none can be opened: the probe has the error */
+  DB_PROBE_SUSPENDED, /* the pool is */
+  DB_PROBE_CLOSED,
+  DB_PROBE_GIVEN_UP, /* by its owner */
+} DbProbeState;
+
+struct _DbProbe
+{
+  DbProbeState state; /* the core's, like all of it; readable once it is no longer PENDING */
+  DbSlot *slot;       /* of GRANTED */
+  GError *error;      /* of FAILED */
+  gint64 began;       /* when it was first asked */
+  GList link;         /* among the probes while PENDING */
+  DbProbe *next;      /* in the list of decided probes */
+};
+
 /* What the caller has to do after a function returned. Each call gets one of its own, begun with
  * DB_POOL_EFFECTS_INIT: between two calls other threads may have changed who is to be woken. */
 typedef struct
@@ -210,6 +240,7 @@ typedef struct
   DbTicket *decided; /* tell their owners, in this order; each is a reference */
   DbTicket *last_decided;
   DbTicket *wake;    /* wake this thread, so that it looks; a reference */
+  DbProbe *probes;   /* tell their owners: no longer PENDING */
   gboolean timer;    /* db_pool_core_get_timer() has become earlier */
   gboolean drained;  /* closed, and the last session is gone */
   gboolean leaks;    /* some loans are out for too long: db_pool_core_take_leaks() */
@@ -251,14 +282,19 @@ DbSlot *db_pool_core_try (DbPoolCore *self,
 /* Whether a session is lent, so that one may come back any moment. */
 gboolean db_pool_core_may_come_back (DbPoolCore *self);
 
+/* Whether a blocking caller was handed a session, and has not run since. Without the lock. */
+gboolean db_pool_core_has_handed (DbPoolCore *self);
+
 /* Counts an acquire that found nothing and does not wait; opens a session for the next one. */
 void db_pool_core_refuse (DbPoolCore *self, gint64 now, DbPoolEffects *fx);
 
-/* Gives a slot that try() returned, and that turned out to be of no use, back, for @reason. */
+/* Gives a slot that try() returned, and that turned out to be of no use, back: with the hook's
+ * @error if that did not want it, or NULL if it is broken. */
 void db_pool_core_reject (DbPoolCore *self,
                           DbSlot *slot,
                           gboolean final,
-                          DbDropReason reason,
+                          gboolean permanent,
+                          const GError *error,
                           gint64 now,
                           DbPoolEffects *fx);
 
@@ -336,6 +372,20 @@ void db_pool_core_reset_done (DbPoolCore *self,
                               DbPoolEffects *fx);
 void db_pool_core_closed (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEffects *fx);
 
+/* Asks for a session to look at. The probe belongs to its owner, and an effect, of this call or of
+ * a later one, says when it is decided. It may be asked again after it ended, with what it began.
+ */
+void db_pool_core_probe (DbPoolCore *self, DbProbe *probe, gint64 now, DbPoolEffects *fx);
+
+/* Takes a PENDING probe back; FALSE if it was decided before. */
+gboolean db_pool_core_withdraw (DbPoolCore *self, DbProbe *probe);
+
+/* A session worked at that time. From any thread, without the lock. */
+void db_pool_core_prove (DbPoolCore *self, gint64 now);
+
+/* When a session was last known to work, or 0. */
+gint64 db_pool_core_get_proven_at (DbPoolCore *self);
+
 /* When tick() is due; G_MAXINT64: not at all. Between reading it and arming a timer no other thread
  * may do the same, or an earlier time is lost. */
 gint64 db_pool_core_get_timer (DbPoolCore *self);
@@ -404,6 +454,7 @@ typedef struct
   guint generation;
   guint units_waiting;
   guint failures;     /* opens that failed in a row */
+  gint64 failed_at;   /* the last of them; 0: none */
   gint64 retry_at;    /* no open before; 0: at once */
   gint64 oldest_wait; /* since when the first caller in the queue waits; 0: none */
   guint max_connections;

@@ -20,11 +20,6 @@
 #define BACK_OFF_FIRST (50 * G_TIME_SPAN_MILLISECOND)
 #define BACK_OFF_LAST (10 * G_TIME_SPAN_SECOND)
 
-/* For how long before its end a session's replacement is opened: a share of the lifetime, but no
- * longer than an open may reasonably take. */
-#define RETIRE_SHARE 20
-#define RETIRE_LONGEST (10 * G_TIME_SPAN_SECOND)
-
 static void
 event_clear (gpointer data)
 {
@@ -53,7 +48,7 @@ db_pool_core_new (const DbPoolSettings *settings, guint32 seed, const guint *for
   self->fork_counter = fork_counter;
   self->fork_generation = *fork_counter;
   self->settings = *settings;
-  self->random = g_rand_new_with_seed (seed);
+  self->random = seed;
   self->waiting = g_hash_table_new (NULL, NULL);
   self->events = db_pool_core_new_events ();
   db_deadline_heap_init (&self->deadlines);
@@ -65,7 +60,7 @@ void
 db_pool_core_free (DbPoolCore *self)
 {
   g_assert (self->slots.length == 0);
-  g_assert (self->queue.length == 0 && self->units.length == 0);
+  g_assert (self->queue.length == 0 && self->units.length == 0 && self->probes.length == 0);
   db_pool_core_unref (self);
 }
 
@@ -87,7 +82,6 @@ db_pool_core_unref (DbPoolCore *self)
   db_deadline_heap_clear (&self->deadlines);
   g_hash_table_unref (self->waiting);
   g_array_unref (self->events);
-  g_rand_free (self->random);
   g_clear_error (&self->open_error);
   db_lock_clear (&self->lock);
   g_free (self);
@@ -200,23 +194,6 @@ db_pool_core_put_back (DbPoolCore *self,
   db_pool_core_rebalance_locked (self, now, fx);
 }
 
-void
-db_pool_core_reject (DbPoolCore *self,
-                     DbSlot *slot,
-                     gboolean final,
-                     DbDropReason reason,
-                     gint64 now,
-                     DbPoolEffects *fx)
-{
-  if (db_pool_core_is_forked (self))
-    return;
-  DB_LOCK_SCOPE (&self->lock);
-
-  untry_locked (self, slot, final);
-  db_pool_core_close_locked (self, slot, reason, now, fx);
-  db_pool_core_rebalance_locked (self, now, fx);
-}
-
 static void
 enqueue_locked (DbPoolCore *self, DbTicket *ticket, DbPoolEffects *fx)
 {
@@ -281,6 +258,7 @@ db_pool_core_bind (DbPoolCore *self, DbTicket *ticket, DbSlot *slot, gint64 now,
   ticket->decided = now;
   ticket->state = DB_TICKET_GRANTED;
   ticket->slot = slot;
+  slot->granted = ticket;
   if (ticket->deadline != G_MAXINT64)
     {
       db_deadline_heap_add (&self->deadlines, ticket);
@@ -294,6 +272,8 @@ static void
 take_granted_locked (DbPoolCore *self, DbTicket *ticket, gint64 now, DbPoolEffects *fx)
 {
   self->stats.undelivered -= !ticket->unit;
+  ticket->slot->granted = NULL;
+  db_pool_core_count_handed_locked (self, ticket, -1);
   db_pool_core_taken_locked (self, ticket, now, fx);
 }
 
@@ -365,6 +345,8 @@ pass_on_locked (DbPoolCore *self, DbTicket *ticket, gint64 now, DbPoolEffects *f
       return;
     }
   self->stats.undelivered--;
+  slot->granted = NULL;
+  db_pool_core_count_handed_locked (self, ticket, -1);
   self->deadlocked = FALSE;
   self->deadlock_since = 0;
   db_pool_core_deliver_locked (self, slot, FALSE, now, fx);
@@ -377,6 +359,7 @@ untake_locked (DbPoolCore *self, DbTicket *ticket, DbPoolEffects *fx)
   if (ticket->unit)
     return;
   self->stats.undelivered++;
+  db_pool_core_count_handed_locked (self, ticket, 1);
   self->stats.acquired--;
   db_histogram_forget (&self->histograms[DB_METRIC_WAIT],
                        ticket->waited ? db_ticket_wait (ticket) : 0);
@@ -520,19 +503,6 @@ db_pool_core_release_unit (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEff
 
 /* The life of a session. */
 
-/* Each session gets its end at birth, up to lifetime-jitter percent early, so that sessions that
- * were opened together do not expire together. */
-static gint64
-choose_expiry_locked (DbPoolCore *self, gint64 now)
-{
-  gint64 lifetime = self->settings.max_lifetime;
-  double jitter = self->settings.lifetime_jitter / 100.0;
-
-  if (lifetime <= 0 || lifetime == G_MAXINT64)
-    return G_MAXINT64;
-  return db_later (now, lifetime - (gint64) (lifetime * jitter * g_rand_double (self->random)));
-}
-
 /* Opening works again: what failed before counts no longer. */
 static void
 forget_failures_locked (DbPoolCore *self)
@@ -548,12 +518,12 @@ forget_failures_locked (DbPoolCore *self)
 static void
 born_locked (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEffects *fx)
 {
-  gint64 lead = MIN (self->settings.max_lifetime / RETIRE_SHARE, RETIRE_LONGEST);
-
-  slot->expires = choose_expiry_locked (self, now);
-  slot->retire_at = slot->expires == G_MAXINT64 ? G_MAXINT64 : slot->expires - lead;
+  slot->opened_at = now;
+  slot->luck = db_pool_core_random_locked (self);
+  db_pool_core_choose_end_locked (self, slot);
   slot->proven_at = now;
   slot->idle_since = now;
+  db_pool_core_prove (self, now);
   self->stats.created++;
   if (db_pool_core_floor_locked (self) > 0)
     db_pool_core_arm_locked (self, slot->retire_at, fx);
@@ -609,7 +579,7 @@ back_off_locked (DbPoolCore *self, gint64 begun, gint64 now)
   longest = MIN (longest, BACK_OFF_LAST);
   self->failures++;
   self->failed_at = now;
-  self->retry_at = now + 1 + (gint64) (longest * g_rand_double (self->random));
+  self->retry_at = now + 1 + (gint64) (longest * db_pool_core_random_locked (self));
 }
 
 static void
@@ -629,9 +599,13 @@ open_failed_locked (DbPoolCore *self,
 static void
 fail_if_final_locked (DbPoolCore *self, gboolean permanent, gint64 now, DbPoolEffects *fx)
 {
+  gboolean is_last = db_pool_core_n_sessions_locked (self) == 0;
+
   self->failed_for_good = permanent;
-  if (permanent && db_pool_core_n_sessions_locked (self) == 0)
+  if (permanent && is_last)
     db_pool_core_fail_all_locked (self, DB_REFUSAL_OPEN_FAILED, now, fx);
+  if (is_last)
+    db_pool_core_end_probes_locked (self, DB_PROBE_FAILED, self->open_error, fx);
 }
 
 void
@@ -687,6 +661,27 @@ rejected_locked (DbPoolCore *self,
   fail_if_final_locked (self, permanent, now, fx);
 }
 
+void
+db_pool_core_reject (DbPoolCore *self,
+                     DbSlot *slot,
+                     gboolean final,
+                     gboolean permanent,
+                     const GError *error,
+                     gint64 now,
+                     DbPoolEffects *fx)
+{
+  if (db_pool_core_is_forked (self))
+    return;
+  DB_LOCK_SCOPE (&self->lock);
+
+  untry_locked (self, slot, final);
+  if (error != NULL)
+    rejected_locked (self, slot, permanent, error, now, fx);
+  else
+    db_pool_core_close_locked (self, slot, DB_DROP_BROKEN, now, fx);
+  db_pool_core_rebalance_locked (self, now, fx);
+}
+
 /* A new session that works only until it is checked is no better than none. */
 static void
 check_failed_locked (DbPoolCore *self,
@@ -728,6 +723,8 @@ db_pool_core_checked (DbPoolCore *self,
     {
     case DB_CHECK_WORKS:
       slot->proven_at = now;
+      if (slot->needs_check)
+        db_pool_core_prove (self, now);
       slot->suspect = slot->suspect && !slot->needs_check;
       if (slot->needs_hook)
         forget_failures_locked (self);
@@ -759,7 +756,10 @@ db_pool_core_reset_done (DbPoolCore *self,
   slot->idle_since = now;
   slot->suspect = FALSE;
   if (works)
-    db_pool_core_deliver_locked (self, slot, FALSE, now, fx);
+    {
+      db_pool_core_prove (self, now);
+      db_pool_core_deliver_locked (self, slot, FALSE, now, fx);
+    }
   else
     db_pool_core_close_locked (self, slot, DB_DROP_INVALID, now, fx);
   db_pool_core_rebalance_locked (self, now, fx);

@@ -70,6 +70,20 @@ reset_session (DbConnectionManager *manager,
          db_connection_manager_reset_session (opener, session, level, cancellable, error);
 }
 
+static GVariant *
+get_facts (DbConnectionManager *manager,
+           DbSession *session,
+           DbHealthFlags flags,
+           GCancellable *cancellable,
+           GError **error)
+{
+  g_autoptr (DbConnectionManager) opener = ref_manager (manager, session, error);
+
+  return opener != NULL
+           ? db_connection_manager_get_facts (opener, session, flags, cancellable, error)
+           : NULL;
+}
+
 static void
 close_session (DbConnectionManager *manager, DbSession *session)
 {
@@ -107,4 +121,5 @@ db_pool_manager_iface_init (DbConnectionManagerInterface *iface)
   iface->close_session = close_session;
   iface->suggest_config = suggest_config;
   iface->describe = describe;
+  iface->get_facts = get_facts;
 }

@@ -24,6 +24,7 @@
 #include "db-connection-manager.h"
 #include "db-dispatcher-private.h"
 #include "db-lease-private.h"
+#include "db-log-private.h"
 #include "db-pool-config.h"
 #include "db-pool-signals-private.h"
 #include "db-pool-stats.h"
@@ -51,22 +52,31 @@ struct _DbEngine
   DbPoolCore *core;
   DbDispatcherSet *dispatchers;
   DbPoolHome *home;
-  GWeakRef pool;                 /* for hooks */
+  GWeakRef pool; /* for hooks */
+  DbLogLimits *log_limits;
+  gboolean tells_statements;     /* each of them, whatever it took */
   DbStatementCounters *counters; /* of all sessions; what is in it is atomic */
 
-  int reset_level;        /* atomic: DbResetLevel */
-  int closing;            /* atomic: no loan begins any more */
-  int n_watchers;         /* atomic: how many wait for changed */
-  int warned_of_deadlock; /* atomic: that is said once */
-  int started;            /* atomic: somebody acquired; hooks are fixed from then on */
-  int statement_cache;    /* atomic: how many statements a session keeps prepared */
-  int limits_statements;  /* atomic: statement_timeout is not 0 */
+  int reset_level;         /* atomic: DbResetLevel */
+  int closing;             /* atomic: no loan begins any more */
+  int n_watchers;          /* atomic: how many wait for changed */
+  int warned_of_deadlock;  /* atomic: that is said once */
+  int started;             /* atomic: somebody acquired; hooks are fixed from then on */
+  int statement_cache;     /* atomic: how many statements a session keeps prepared */
+  int limits_statements;   /* atomic: one of the limits of statements is not 0 */
+  int tell_acquire_from;   /* atomic: waits that may be worth a line in the log; microseconds */
+  int tell_statement_from; /* atomic: the same of statements */
 
   DbLock lock;
   DbCond changed;                /* lock: after effects, while there are watchers */
   gint64 connection_timeout;     /* lock */
   gint64 check_timeout;          /* lock */
   gint64 statement_timeout;      /* lock */
+  guint max_sql_length;          /* lock */
+  guint max_result_size;         /* lock */
+  gint64 slow_acquire_threshold; /* lock */
+  gint64 slow_query_threshold;   /* lock */
+  gint64 outage_since;           /* lock: no session could be opened since then; 0: none failed */
   gint64 slept;                  /* lock: as much sleep of the machine is known */
   GPtrArray *managers;           /* lock: all it ever had, the last one is in use */
   DbHookEntry hooks[DB_N_HOOKS]; /* lock, but read-only once started */
@@ -84,10 +94,12 @@ void db_engine_unref (DbEngine *self);
 /* Takes the settings of the configuration over. */
 void db_engine_configure (DbEngine *self);
 
-/* The settings for statements, at this moment; from any thread. The timeout is in microseconds, 0
- * for none, and can be added to a time of the clock. */
+/* How many statements a session keeps prepared, at this moment; from any thread. */
 guint db_engine_get_statement_cache (DbEngine *self);
-gint64 db_engine_get_statement_timeout (DbEngine *self);
+
+/* Puts the limits that hold at this moment into the plan of a statement of the application's, as
+ * far as it has none of its own; from any thread. FALSE: its text is too long to be run at all. */
+gboolean db_engine_limit_plan (DbEngine *self, DbStatementPlan *plan, GError **error);
 
 /* The manager in use; lives as long as the engine. */
 DbConnectionManager *db_engine_get_manager (DbEngine *self);
@@ -142,12 +154,15 @@ void db_engine_watch (DbLease *lease);
 /* Shows a session to a hook, which may reject it. The session is the caller's. */
 gboolean db_engine_ask_hook (DbEngine *self, DbHook hook, DbLease *lease, GError **error);
 
+/* A rejection speaks of one session, unless the hook says otherwise. @error: (nullable) */
+gboolean db_engine_is_final_rejection (const GError *error);
+
 /* Whether the calling thread runs a hook of this pool. */
 gboolean db_engine_is_in_hook (DbEngine *self);
 
 /* A loan is over: judges the session, and lends it again, resets it or closes it. A loan's slot
- * leaves the pool. Only for db-lease.c. */
-void db_engine_give_back (DbEngine *self, DbLease *lease);
+ * leaves the pool. Only for db-lease.c. Returns what a one-shot's operation took. */
+gint64 db_engine_give_back (DbEngine *self, DbLease *lease);
 void db_engine_detach (DbEngine *self, DbSlot *slot);
 
 /* Sessions for others, by the pool as a manager. */
@@ -215,19 +230,49 @@ char *db_engine_dump (DbEngine *self);
 /* The leases of the loans that are out for longest, @n of them at most; references. */
 GPtrArray *db_engine_dup_loans (DbEngine *self, guint n);
 
-/* Those who hold connections for longest, at most @n of them, for texts. NULL if nobody does. */
-char *db_engine_describe_holders (DbEngine *self, guint n);
+/* Those who hold connections for longest, at most @n of them, but for the session @but (0: none);
+ * for texts. NULL if nobody does. */
+char *db_engine_describe_holders (DbEngine *self, guint n, guint64 but);
 
 /* Between the files of the engine. */
 void db_engine_run_effects (DbEngine *self, DbPoolEffects *fx);
 void db_engine_look_for_listeners (DbEngine *self);
 void db_engine_announce (DbTicket *ticket); /* consumes the reference */
 void db_engine_deliver_cb (gpointer item, gpointer engine);
+/* Of an asynchronous ticket that was granted and is not delivered yet: for whom the slot is. */
+char *db_engine_describe_grant (DbTicket *ticket);
 void db_engine_set_forked_error (DbEngine *self, GError **error);
 /* In db-pool-errors.c. */
 GError *db_engine_new_closed_error (DbEngine *self);
 GError *db_engine_new_exhausted_error (DbEngine *self);
 GError *db_engine_new_ticket_error (DbEngine *self, DbTicket *ticket);
+/* What makes callers wait: counts, those who hold connections but for the session @but, and what is
+ * wrong. */
+char *db_engine_describe_load (DbEngine *self, guint64 but);
+/* In db-pool-log.c, with no lock held but where it says so. Durations in microseconds. */
+void db_engine_take_thresholds_locked (DbEngine *self, const DbPoolSettings *settings);
+/* A session was opened, or not: then with @error. */
+void db_engine_tell_of_open (DbEngine *self, guint64 id, gint64 duration, const GError *error);
+void db_engine_tell_of_drop (DbEngine *self, guint64 id, DbDropReason reason);
+/* Somebody got the session @id after @wait. */
+void db_engine_tell_of_wait (DbEngine *self, guint64 id, gint64 wait);
+/* A statement is over, for which db_engine_is_told_of(). @about: the one whose rows it read, or
+ * NULL.
+ */
+void db_engine_tell_of_statement (DbEngine *self,
+                                  guint64 id,
+                                  const DbStatementPlan *plan,
+                                  const char *about,
+                                  gint64 duration,
+                                  DbResult *result,
+                                  const GError *error);
+
+static inline gboolean
+db_engine_is_told_of (DbEngine *self, gint64 duration)
+{
+  return MAX (duration, 1) >= g_atomic_int_get (&self->tell_statement_from);
+}
+
 /* Whether the machine slept since it was last asked; then idle sessions have become suspect. */
 gboolean db_engine_notice_sleep (DbEngine *self);
 gint64 db_engine_get_deadline (DbEngine *self, gint64 timeout, gint64 now);
@@ -236,6 +281,9 @@ void db_engine_open_job (gpointer data);
 void db_engine_check_job (gpointer data);
 void db_engine_reset_job (gpointer data);
 void db_engine_close_job (gpointer data);
+
+/* In db-health-probe.c: a probe of the core's is decided. */
+void db_engine_probe_decided (DbEngine *self, DbProbe *probe);
 
 /* What a job works on; it frees this. */
 typedef struct

@@ -62,7 +62,12 @@ take_settings_locked (DbEngine *self, const DbPoolSettings *settings)
   self->connection_timeout = settings->connection_timeout;
   self->check_timeout = settings->check_timeout;
   self->statement_timeout = MIN (settings->statement_timeout, G_MAXINT64 / 2);
-  g_atomic_int_set (&self->limits_statements, settings->statement_timeout != 0);
+  self->max_sql_length = settings->max_sql_length;
+  self->max_result_size = settings->max_result_size;
+  db_engine_take_thresholds_locked (self, settings);
+  g_atomic_int_set (&self->limits_statements, settings->statement_timeout != 0 ||
+                                                settings->max_sql_length != 0 ||
+                                                settings->max_result_size != 0);
   g_atomic_int_set (&self->statement_cache, prepares ? settings->statement_cache_size : 0);
   g_atomic_int_set (&self->reset_level, settings->reset_level);
 }
@@ -80,6 +85,8 @@ db_engine_new (DbConnectionManager *manager, DbPoolConfig *config, const char *n
     g_ptr_array_add (self->managers, g_object_ref (manager));
   self->config = g_object_ref (config);
   self->name = g_strdup (name);
+  self->log_limits = db_log_limits_new ();
+  self->tells_statements = db_log_wants (DB_DEBUG_SQL);
   take_settings_locked (self, &settings);
   self->counters = g_atomic_rc_box_new0 (DbStatementCounters);
   self->slept = db_clock_slept ();
@@ -94,6 +101,9 @@ db_engine_new (DbConnectionManager *manager, DbPoolConfig *config, const char *n
   db_cond_init (&self->changed);
   db_lock_init (&self->timer_lock);
   self->timer = db_timer_new (timer_cb, db_engine_ref (self), (GDestroyNotify) db_engine_unref);
+  db_log (DB_LOG_FACTS (DB_LOG_POOL_CREATED, .pool = self->name),
+          "pool %s is made, with %u to %u connections", self->name, settings.min_connections,
+          settings.max_connections);
   return self;
 }
 
@@ -120,6 +130,7 @@ engine_free (DbEngine *self)
   g_ptr_array_unref (self->managers);
   g_object_unref (self->config);
   g_atomic_rc_box_release (self->counters);
+  db_log_limits_free (self->log_limits);
   g_free (self->name);
   db_cond_clear (&self->changed);
   db_lock_clear (&self->lock);
@@ -165,16 +176,6 @@ db_engine_get_statement_cache (DbEngine *self)
   return (guint) g_atomic_int_get (&self->statement_cache);
 }
 
-gint64
-db_engine_get_statement_timeout (DbEngine *self)
-{
-  if (!g_atomic_int_get (&self->limits_statements) || db_engine_is_forked (self))
-    return 0;
-  DB_LOCK_SCOPE (&self->lock);
-
-  return self->statement_timeout;
-}
-
 gboolean
 db_engine_set_hook (DbEngine *self, DbHook hook, const DbHookEntry *entry)
 {
@@ -208,6 +209,9 @@ db_engine_configure (DbEngine *self)
   db_engine_look_for_listeners (self);
   db_pool_core_configure (self->core, &settings, g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
+  db_log (DB_LOG_FACTS (DB_LOG_POOL_CONFIGURED, .pool = self->name),
+          "pool %s has other settings, and %u to %u connections", self->name,
+          settings.min_connections, settings.max_connections);
 }
 
 /* The monotonic clock does not count what the machine slept, but servers and firewalls do. */
@@ -225,7 +229,8 @@ db_engine_notice_sleep (DbEngine *self)
   db_lock_unlock (&self->lock);
   if (!noticed)
     return FALSE;
-  g_debug ("pool %s: the machine was asleep; idle sessions are checked", self->name);
+  db_log (DB_LOG_FACTS (DB_LOG_MACHINE_SLEPT, .pool = self->name),
+          "pool %s: the machine was asleep; idle sessions are checked", self->name);
   db_pool_core_suspect_idle (self->core, g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
   return TRUE;
@@ -256,36 +261,56 @@ db_engine_dup_loans (DbEngine *self, guint n)
 }
 
 char *
-db_engine_describe_holders (DbEngine *self, guint n)
+db_engine_describe_holders (DbEngine *self, guint n, guint64 but)
 {
   g_autoptr (GPtrArray) leases = db_engine_dup_loans (self, n);
-  GString *text = NULL;
+  GString *text = g_string_new (NULL);
   gint64 now = g_get_monotonic_time ();
 
-  if (leases->len == 0)
-    return NULL;
-  text = g_string_new (NULL);
   for (guint i = 0; i < leases->len; i++)
     {
-      g_autofree char *holder = db_lease_describe (g_ptr_array_index (leases, i), now);
+      DbLease *lease = g_ptr_array_index (leases, i);
+      g_autofree char *holder = lease->id != but ? db_lease_describe (lease, now) : NULL;
 
-      g_string_append_printf (text, "%s%s", i > 0 ? "; " : "", holder);
+      if (holder != NULL)
+        g_string_append_printf (text, "%s%s", text->len > 0 ? "; " : "", holder);
     }
-  return g_string_free (text, FALSE);
+  return g_string_free (text, text->len == 0);
 }
 
 typedef struct
 {
   DbLease *lease;
+  DbTicket *granted; /* or NULL */
   gint64 lent_at;
 } DbLeak;
 
 static void
 add_leak_cb (DbSlot *slot, gpointer leaks)
 {
-  DbLeak leak = {db_lease_ref (slot->data), slot->since};
+  DbLeak leak = {.lease = db_lease_ref (slot->data), .lent_at = slot->since};
 
+  if (slot->granted != NULL)
+    leak.granted = db_ticket_ref (slot->granted);
   g_array_append_val (leaks, leak);
+}
+
+/* @holder, which is taken: who has it; NULL: it just came back. */
+static void
+report_leak (DbEngine *self, DbLeak *leak, char *holder, gint64 now)
+{
+  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+  gint64 held = now - leak->lent_at;
+
+  if (holder == NULL)
+    return;
+  db_log (DB_LOG_FACTS (DB_LOG_LEAK_SUSPECTED, .limits = self->log_limits, .pool = self->name,
+                        .connection = leak->lease->id, .duration = held),
+          "pool %s: a connection has been out for %.1f s, which is longer than its "
+          "leak-threshold: %s",
+          self->name, held / (double) G_TIME_SPAN_SECOND, holder);
+  db_pool_core_add_event (self->core, DB_EVENT_LEAK_SUSPECTED, held, holder, NULL, &fx);
+  db_engine_run_effects (self, &fx);
 }
 
 /* On the worker, or where the settings were changed. */
@@ -299,18 +324,12 @@ report_leaks (DbEngine *self)
   for (guint i = 0; i < leaks->len; i++)
     {
       DbLeak *leak = &g_array_index (leaks, DbLeak, i);
-      char *holder = db_lease_report_leak (leak->lease, leak->lent_at, now);
-      DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
 
-      if (holder != NULL)
-        {
-          g_warning ("pool %s: a connection has been out for %.1f s, which is longer than its "
-                     "leak-threshold: %s",
-                     self->name, (now - leak->lent_at) / (double) G_TIME_SPAN_SECOND, holder);
-          db_pool_core_add_event (self->core, DB_EVENT_LEAK_SUSPECTED, now - leak->lent_at, holder,
-                                  NULL, &fx);
-          db_engine_run_effects (self, &fx);
-        }
+      report_leak (self, leak,
+                   leak->granted != NULL ? db_engine_describe_grant (leak->granted)
+                                         : db_lease_report_leak (leak->lease, leak->lent_at, now),
+                   now);
+      g_clear_pointer (&leak->granted, db_ticket_unref);
       db_lease_unref (leak->lease);
     }
 }
@@ -319,12 +338,13 @@ static void
 report_deadlock (DbEngine *self)
 {
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
-  char *holders = db_engine_describe_holders (self, G_MAXUINT);
+  char *holders = db_engine_describe_holders (self, G_MAXUINT, 0);
 
   if (g_atomic_int_compare_and_exchange (&self->warned_of_deadlock, FALSE, TRUE))
-    g_message ("pool %s: each of its connections is held by a thread that itself waits for this "
-               "pool; acquire once in a thread, or raise max-connections: %s",
-               self->name, holders != NULL ? holders : "they are just coming back");
+    db_log (DB_LOG_FACTS (DB_LOG_DEADLOCK, .pool = self->name),
+            "pool %s: each of its connections is held by a thread that itself waits for this "
+            "pool; acquire once in a thread, or raise max-connections: %s",
+            self->name, holders != NULL ? holders : "they are just coming back");
   db_engine_look_for_listeners (self);
   db_pool_core_add_event (self->core, DB_EVENT_DEADLOCK, 0,
                           holders != NULL ? holders : g_strdup (""), NULL, &fx);
@@ -423,6 +443,19 @@ run_jobs (DbEngine *self, DbSlot *slot, DbJobFunc func)
 }
 
 static void
+announce_probes (DbEngine *self, DbProbe *probe)
+{
+  while (probe != NULL)
+    {
+      DbProbe *next = probe->next;
+
+      probe->next = NULL;
+      db_engine_probe_decided (self, probe);
+      probe = next;
+    }
+}
+
+static void
 announce_decided (DbTicket *ticket)
 {
   while (ticket != NULL)
@@ -445,6 +478,7 @@ db_engine_run_effects (DbEngine *self, DbPoolEffects *fx)
   run_jobs (self, fx->check, db_engine_check_job);
   run_jobs (self, fx->reset, db_engine_reset_job);
   run_jobs (self, fx->close, db_engine_close_job);
+  announce_probes (self, fx->probes);
   if (fx->timer)
     arm_timer (self);
   if (fx->events || fx->changed)
@@ -490,24 +524,33 @@ judge (DbEngine *self, DbSession *session)
     }
 }
 
-void
+gint64
 db_engine_give_back (DbEngine *self, DbLease *lease)
 {
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
   DbOutcome outcome;
+  gboolean was_one_shot;
+  gint64 took = 0;
   gint64 now;
 
   if (db_engine_is_forked (self))
-    return;
+    return 0;
   now = g_get_monotonic_time ();
-  if (lease->one_shot_since != 0)
-    db_engine_record (self, DB_METRIC_QUERY, now - lease->one_shot_since);
+  was_one_shot = lease->one_shot_since != 0;
+  if (was_one_shot)
+    {
+      took = now - lease->one_shot_since;
+      db_engine_record (self, DB_METRIC_QUERY, took);
+    }
   lease->one_shot_since = 0;
   outcome = judge (self, lease->session);
+  if (was_one_shot && outcome != DB_OUTCOME_BROKEN)
+    db_pool_core_prove (self->core, now);
   db_pool_home_look_for_listeners (self->home, self->core,
                                    1u << DB_EVENT_RETURNED | 1u << DB_EVENT_DROPPED);
   db_pool_core_give_back (self->core, lease->slot, outcome, lease->finalized, now, &fx);
   db_engine_run_effects (self, &fx);
+  return took;
 }
 
 void
@@ -529,6 +572,9 @@ db_engine_evict (DbEngine *self, gboolean all)
   db_engine_look_for_listeners (self);
   db_pool_core_evict (self->core, all, g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
+  if (!db_engine_is_forked (self))
+    db_log (DB_LOG_FACTS (DB_LOG_POOL_EVICTED, .pool = self->name), "pool %s: %s", self->name,
+            all ? "all sessions are evicted" : "idle sessions are evicted");
 }
 
 void
@@ -548,6 +594,9 @@ db_engine_suspend (DbEngine *self)
 
   db_pool_core_suspend (self->core, g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
+  if (!db_engine_is_forked (self))
+    db_log (DB_LOG_FACTS (DB_LOG_POOL_SUSPENDED, .pool = self->name), "pool %s is suspended",
+            self->name);
 }
 
 void
@@ -557,6 +606,9 @@ db_engine_resume (DbEngine *self)
 
   db_pool_core_resume (self->core, g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
+  if (!db_engine_is_forked (self))
+    db_log (DB_LOG_FACTS (DB_LOG_POOL_RESUMED, .pool = self->name), "pool %s is resumed",
+            self->name);
 }
 
 gboolean
@@ -623,8 +675,9 @@ db_engine_close_dedicated (DbEngine *self, DbSession *session)
   db_lock_unlock (&self->lock);
   if (dedicated == NULL)
     {
-      g_warning ("pool %s: close_session() of a session that it did not open, or closed before",
-                 self->name);
+      db_log (DB_LOG_FACTS (DB_LOG_UNKNOWN_SESSION, .limits = self->log_limits, .pool = self->name),
+              "pool %s: close_session() of a session that it did not open, or closed before",
+              self->name);
       return;
     }
   db_connection_manager_close_session (dedicated->manager, session);

@@ -63,11 +63,15 @@ append_counts (GString *text, const DbPoolStats *stats)
 
 /* Why it took so long, as far as the pool knows. */
 static void
-append_reasons (DbEngine *self, gboolean deadlocked, GString *text)
+append_reasons (DbEngine *self,
+                const DbPoolStats *stats,
+                gboolean deadlocked,
+                guint64 but,
+                GString *text)
 {
   gboolean permanent;
   g_autoptr (GError) cause = db_pool_core_dup_open_error (self->core, &permanent);
-  g_autofree char *holders = db_engine_describe_holders (self, N_HOLDERS_NAMED);
+  g_autofree char *holders = db_engine_describe_holders (self, N_HOLDERS_NAMED, but);
   DbPoolCoreInfo info;
 
   db_pool_core_get_info (self->core, &info);
@@ -78,8 +82,26 @@ append_reasons (DbEngine *self, gboolean deadlocked, GString *text)
                            "(nested acquire)");
   if (holders != NULL)
     g_string_append_printf (text, "; out for longest: %s", holders);
+  if (stats->opening > 0)
+    {
+      g_autofree char *database = db_connection_manager_describe (db_engine_get_manager (self));
+
+      g_string_append_printf (text, "; a session of %s is still being opened", database);
+    }
   if (cause != NULL)
     g_string_append_printf (text, "; the last attempt to open one failed: %s", cause->message);
+}
+
+char *
+db_engine_describe_load (DbEngine *self, guint64 but)
+{
+  GString *text = g_string_new (NULL);
+  DbPoolStats stats;
+
+  db_pool_core_get_stats (self->core, &stats);
+  append_counts (text, &stats);
+  append_reasons (self, &stats, FALSE, but, text);
+  return g_string_free (text, FALSE);
 }
 
 static GError *
@@ -93,14 +115,14 @@ timeout_error (DbEngine *self, DbTicket *ticket)
   g_string_append_printf (text, "no connection of pool %s within %.3f s: ", self->name,
                           waited / (double) G_TIME_SPAN_SECOND);
   append_counts (text, &stats);
-  append_reasons (self, ticket->deadlocked, text);
+  append_reasons (self, &stats, ticket->deadlocked, 0, text);
   return g_error_new_literal (DB_ERROR, DB_ERROR_TIMEOUT, text->str);
 }
 
 static GError *
 deadlock_error (DbEngine *self)
 {
-  g_autofree char *holders = db_engine_describe_holders (self, N_HOLDERS_NAMED);
+  g_autofree char *holders = db_engine_describe_holders (self, N_HOLDERS_NAMED, 0);
 
   return g_error_new (DB_ERROR, DB_ERROR_DEADLOCK,
                       "every connection of pool %s is held by a thread that waits for another one, "
@@ -121,7 +143,8 @@ refusal_error (DbEngine *self, DbTicket *ticket)
     case DB_REFUSAL_QUEUE_FULL:
       db_pool_core_get_stats (self->core, &stats);
       return g_error_new (DB_ERROR, DB_ERROR_QUEUE_FULL,
-                          "%u callers wait for pool %s already, which is its max-waiters",
+                          "%u callers wait for pool %s already, which is its max-waiters: try "
+                          "again later, or raise that",
                           stats.waiting, self->name);
     case DB_REFUSAL_EXHAUSTED:
     case DB_REFUSAL_SUSPENDED:

@@ -322,68 +322,62 @@ is_lazy (DbPool *pool)
   return settings.lazy;
 }
 
+/* Who asks for a pool wants to know what is wrong with the database, and not that the pool has
+ * tried until the time was over. Takes @error, and returns one. */
+static GError *
+find_cause (DbPool *pool, GError *error)
+{
+  g_autoptr (GError) cause = NULL;
+
+  if (g_error_matches (error, DB_ERROR, DB_ERROR_TIMEOUT))
+    cause = db_pool_dup_open_error (pool);
+  if (cause == NULL)
+    return error;
+  g_error_free (error);
+  g_prefix_error (&cause,
+                  "pool %s: no session within its connection-timeout: ", db_pool_get_name (pool));
+  return g_steal_pointer (&cause);
+}
+
 /* Takes @pool (NULL with @error set is passed on) and returns it with a session proven, unless it
- * is lazy. */
+ * is lazy. If none can be had the pool is dropped, not closed: libpq cannot be interrupted while it
+ * connects, and nobody waits for that when time is up. */
 static DbPool *
 prove (DbPool *pool, GCancellable *cancellable, GError **error)
 {
   g_autoptr (DbPool) owned = pool;
   g_autoptr (DbConnection) connection = NULL;
+  GError *local_error = NULL;
 
   if (owned == NULL || g_cancellable_set_error_if_cancelled (cancellable, error))
     return NULL;
   if (is_lazy (owned))
     return g_steal_pointer (&owned);
-  connection = db_pool_acquire (owned, cancellable, error);
+  connection = db_pool_acquire (owned, cancellable, &local_error);
   if (connection == NULL)
     {
-      db_pool_close (owned, 0, NULL, NULL);
+      g_propagate_error (error, find_cause (owned, local_error));
       return NULL;
     }
   db_connection_release (connection);
   return g_steal_pointer (&owned);
 }
 
-/* What a proof that runs keeps: the pool, and while the pool is closed again, why. */
-typedef struct
-{
-  DbPool *pool;
-  GError *error;
-} Proof;
-
-static void
-proof_free (Proof *proof)
-{
-  g_clear_object (&proof->pool);
-  g_clear_error (&proof->error);
-  g_free (proof);
-}
-
-static void
-proof_closed_cb (GObject *source, GAsyncResult *result, gpointer data)
-{
-  g_autoptr (GTask) task = data;
-  Proof *proof = g_task_get_task_data (task);
-
-  db_pool_close_finish (proof->pool, result, NULL);
-  g_task_return_error (task, g_steal_pointer (&proof->error));
-}
-
 static void
 proof_acquired_cb (GObject *source, GAsyncResult *result, gpointer data)
 {
   g_autoptr (GTask) task = data;
-  Proof *proof = g_task_get_task_data (task);
   g_autoptr (DbConnection) connection = NULL;
+  GError *error = NULL;
 
-  connection = db_pool_acquire_finish (proof->pool, result, &proof->error);
+  connection = db_pool_acquire_finish (DB_POOL (source), result, &error);
   if (connection == NULL)
     {
-      db_pool_close_async (proof->pool, 0, NULL, proof_closed_cb, g_steal_pointer (&task));
+      g_task_return_error (task, find_cause (DB_POOL (source), error));
       return;
     }
   db_connection_release (connection);
-  g_task_return_pointer (task, g_steal_pointer (&proof->pool), g_object_unref);
+  g_task_return_pointer (task, g_object_ref (source), g_object_unref);
 }
 
 /* Takes @pool, and @error where it is NULL; @task ends with it when a session is proven. */
@@ -391,7 +385,6 @@ static void
 prove_async (GTask *task, DbPool *pool, GError *error)
 {
   g_autoptr (GTask) owned = task;
-  Proof *proof;
 
   if (pool == NULL)
     {
@@ -403,11 +396,10 @@ prove_async (GTask *task, DbPool *pool, GError *error)
       g_task_return_pointer (owned, pool, g_object_unref);
       return;
     }
-  proof = g_new0 (Proof, 1);
-  proof->pool = pool;
-  g_task_set_task_data (owned, proof, (GDestroyNotify) proof_free);
+  /* the call keeps it meanwhile */
   db_pool_acquire_async (pool, g_task_get_cancellable (owned), proof_acquired_cb,
                          g_object_ref (owned));
+  g_object_unref (pool);
 }
 
 static GTask *
@@ -553,10 +545,12 @@ db_pool_factory_register (DbPoolFactory *self,
  * Makes the manager for a URI, for programs that open sessions themselves or make a pool that opens
  * its first session when it is needed.
  *
- * Fails with `DB_ERROR_CONFIGURATION` for a URI that is malformed, has an unknown scheme or bad
- * settings of the pool, with what a registered function fails with, and with
- * `DB_ERROR_NOT_SUPPORTED` for a database that dbpool was built without. May be called from any
- * thread, does not block and opens nothing.
+ * Fails with `DB_ERROR_CONFIGURATION` for a URI that is malformed or has an unknown scheme or
+ * setting, for an unknown database or a missing folder, with `DB_ERROR_AUTHENTICATION` where the
+ * server does not accept user or password, with `DB_ERROR_CONNECTION` where it cannot be reached in
+ * time, with `DB_ERROR_TIMEOUT` where it has not said anything by then, and with
+ * `DB_ERROR_NOT_SUPPORTED` for a database that dbpool was built without. No text of an error
+ * contains the password.
  *
  * Returns: (transfer full): a manager
  *
@@ -602,9 +596,10 @@ db_pool_factory_create_manager (DbPoolFactory *self,
  * Blocks, for at most [property@Db.PoolConfig:connection-timeout]; may be called from any thread.
  * Fails with `DB_ERROR_CONFIGURATION` for a URI that is malformed or has an unknown scheme or
  * setting, for an unknown database or a missing folder, with `DB_ERROR_AUTHENTICATION` where the
- * server does not accept user or password, with `DB_ERROR_TIMEOUT`, which names the cause, where it
- * cannot be reached in time, and with `DB_ERROR_NOT_SUPPORTED` for a database that dbpool was built
- * without. No text of an error contains the password.
+ * server does not accept user or password, with `DB_ERROR_CONNECTION` where it cannot be
+ * reached in time, with `DB_ERROR_TIMEOUT` where it has not said anything by then, and with
+ * `DB_ERROR_NOT_SUPPORTED` for a database that dbpool was built without. No text of an error
+ * contains the password.
  *
  * Returns: (transfer full): a pool that is ready
  *

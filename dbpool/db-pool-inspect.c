@@ -38,6 +38,12 @@ db_pool_core_may_come_back (DbPoolCore *self)
   return self->loans.length > 0 && !self->suspended;
 }
 
+gboolean
+db_pool_core_has_handed (DbPoolCore *self)
+{
+  return g_atomic_int_get (&self->n_handed) > 0;
+}
+
 void
 db_pool_core_foreach (DbPoolCore *self, DbSlotFunc func, gpointer data)
 {
@@ -95,6 +101,7 @@ db_pool_core_get_info (DbPoolCore *self, DbPoolCoreInfo *info)
   info->generation = self->generation;
   info->units_waiting = self->units.length;
   info->failures = self->failures;
+  info->failed_at = self->failures > 0 ? self->failed_at : 0;
   info->retry_at = self->retry_at;
   info->max_connections = self->settings.max_connections;
   info->min_connections = db_pool_core_floor_locked (self);
@@ -220,6 +227,8 @@ validate_counters_locked (DbPoolCore *self)
   g_assert_cmpuint (stats->requests, ==,
                     stats->acquired + stats->timeouts + stats->cancelled + stats->errors +
                       stats->refused + stats->waiting + stats->undelivered);
+  g_assert_cmpint (self->n_handed, >=, 0);
+  g_assert_cmpint (self->n_handed, <=, (int) stats->undelivered);
   g_assert_cmpuint (stats->created - dropped - stats->detached, ==,
                     db_pool_core_n_sessions_locked (self));
 }

@@ -11,6 +11,7 @@
 #include "config.h"
 
 #include "db-connection-private.h"
+#include "db-database-config-private.h"
 #include "db-error-private.h"
 #include "db-pool-engine-private.h"
 #include "db-pool.h"
@@ -152,7 +153,9 @@ is_left_idle (DbEngine *self, DbHook hook, DbLease *lease, GError **error)
                : state == DB_SESSION_BUSY ? "with a statement running"
                                           : "in a transaction");
   if (state != DB_SESSION_BROKEN && error != NULL)
-    g_warning ("%s", (*error)->message);
+    db_log (DB_LOG_FACTS (DB_LOG_HOOK_LEFT_SESSION, .limits = self->log_limits, .pool = self->name,
+                          .connection = lease->id),
+            "%s", (*error)->message);
   return FALSE;
 }
 
@@ -177,8 +180,67 @@ db_engine_ask_hook (DbEngine *self, DbHook hook, DbLease *lease, GError **error)
 
 /* Opening. */
 
-/* With a before-connect hook, the session is opened with a configuration of its own. @given: that
- * of another pool's hook, or NULL. */
+/* The configuration that the before-connect hook makes of @given, or else of the manager's.
+ * @refused: what it made last was not let in. FALSE with @error. */
+static gboolean
+ask_for_config (DbEngine *self,
+                DbConnectionManager *manager,
+                DbDatabaseConfig *given,
+                const DbHookEntry *entry,
+                gboolean refused,
+                DbDatabaseConfig **config,
+                GError **error)
+{
+  *config = given != NULL ? db_database_config_copy (given)
+                          : db_connection_manager_dup_database_config (manager);
+  if (*config != NULL && refused)
+    db_database_config_set_refused (*config);
+  return call_hook (self, DB_HOOK_BEFORE_CONNECT, entry, G_OBJECT (*config), error);
+}
+
+/* The server did not let this user in. A password is 28P01, but one that the server has others
+ * verify (LDAP, PAM: a token, mostly) is any of that class. */
+static gboolean
+is_refusal (const GError *error)
+{
+  const char *sqlstate = db_error_get_sqlstate (error);
+
+  return sqlstate != NULL && g_str_has_prefix (sqlstate, "28");
+}
+
+/* With a before-connect hook, the session is opened with a configuration of its own. What a hook
+ * said may be outdated when it arrives: after a refusal the hook is asked once more. The same
+ * answer is not tried again, because servers count failed logins. */
+static DbSession *
+open_by_hook (DbEngine *self,
+              DbConnectionManager *manager,
+              DbDatabaseConfig *given,
+              const DbHookEntry *entry,
+              GCancellable *cancellable,
+              GError **error)
+{
+  g_autoptr (DbDatabaseConfig) config = NULL;
+  g_autoptr (DbDatabaseConfig) second = NULL;
+  GError *refusal = NULL;
+  DbSession *session;
+
+  if (!ask_for_config (self, manager, given, entry, FALSE, &config, error))
+    return NULL;
+  session = db_connection_manager_open_session_with_config (manager, config, cancellable, &refusal);
+  if (session != NULL)
+    return session;
+  if (config == NULL || !is_refusal (refusal) || g_cancellable_is_cancelled (cancellable) ||
+      !ask_for_config (self, manager, given, entry, TRUE, &second, NULL) || second == NULL ||
+      db_database_config_equal (config, second))
+    {
+      g_propagate_error (error, refusal);
+      return NULL;
+    }
+  g_error_free (refusal);
+  return db_connection_manager_open_session_with_config (manager, second, cancellable, error);
+}
+
+/* @given: the configuration that another pool's hook has made, or NULL. */
 static DbSession *
 open_session (DbEngine *self,
               DbConnectionManager *manager,
@@ -186,7 +248,6 @@ open_session (DbEngine *self,
               GCancellable *cancellable,
               GError **error)
 {
-  g_autoptr (DbDatabaseConfig) config = given != NULL ? g_object_ref (given) : NULL;
   DbHookEntry entry;
 
   if (manager == NULL)
@@ -195,12 +256,9 @@ open_session (DbEngine *self,
       return NULL;
     }
   get_hook (self, DB_HOOK_BEFORE_CONNECT, &entry);
-  if (entry.func != NULL && config == NULL)
-    config = db_connection_manager_dup_database_config (manager);
-  if (entry.func != NULL &&
-      !call_hook (self, DB_HOOK_BEFORE_CONNECT, &entry, G_OBJECT (config), error))
-    return NULL;
-  return db_connection_manager_open_session_with_config (manager, config, cancellable, error);
+  if (entry.func != NULL)
+    return open_by_hook (self, manager, given, &entry, cancellable, error);
+  return db_connection_manager_open_session_with_config (manager, given, cancellable, error);
 }
 
 /* Says what it was that failed. Whoever waits for a connection did not write the script: what is
@@ -277,6 +335,7 @@ db_engine_open (DbEngine *self,
   if (session == NULL)
     return NULL;
   db_session_set_statement_counters (session, self->counters);
+  db_session_set_log_names (session, self->name, slot->id);
   lease = db_lease_new (self, manager, session, slot);
   if (set_up_session (self, lease, cancellable, error))
     return lease;
@@ -312,14 +371,21 @@ db_engine_watch (DbLease *lease)
       db_watch_new (fd, hung_up_cb, db_lease_ref (lease), (GDestroyNotify) db_lease_unref);
 }
 
-/* The ends of jobs. */
+/* The ends of jobs. What happened is told after the effects: nobody waits for the log. */
 
 static void
-job_end (DbSlotJob *job, DbPoolEffects *fx)
+job_free (DbSlotJob *job)
 {
-  db_engine_run_effects (job->engine, fx);
   db_engine_unref (job->engine);
   g_free (job);
+}
+
+static void
+tell_of_failure (DbEngine *self, DbLogEvent event, guint64 id, const GError *error)
+{
+  db_log (DB_LOG_FACTS (event, .pool = self->name, .connection = id, .error = error),
+          "pool %s: session %" G_GUINT64_FORMAT " could not be %s: %s", self->name, id,
+          event == DB_LOG_SESSION_RESET_FAILED ? "reset" : "checked", error->message);
 }
 
 void
@@ -329,20 +395,25 @@ db_engine_open_job (gpointer data)
   DbEngine *self = job->engine;
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
   g_autoptr (GError) error = NULL;
+  guint64 id = job->slot->id;
+  gint64 born = job->slot->born;
   DbLease *lease =
     db_engine_open (self, db_engine_get_manager (self), NULL, job->slot, self->cancellable, &error);
+  gint64 now = g_get_monotonic_time ();
 
   db_engine_look_for_listeners (self);
   if (lease != NULL)
     {
       db_engine_watch (lease);
       job->slot->data = lease;
-      db_pool_core_opened (self->core, job->slot, g_get_monotonic_time (), &fx);
+      db_pool_core_opened (self->core, job->slot, now, &fx);
     }
   else
     db_pool_core_open_failed (self->core, job->slot, error, db_error_is_permanent_for_open (error),
-                              g_get_monotonic_time (), &fx);
-  job_end (job, &fx);
+                              now, &fx);
+  db_engine_run_effects (self, &fx);
+  db_engine_tell_of_open (self, id, MAX (now - born, 1), error);
+  job_free (job);
 }
 
 static gboolean
@@ -360,14 +431,11 @@ check_session (DbEngine *self, DbLease *lease, GError **error)
       g_set_error_literal (error, DB_ERROR, DB_ERROR_FAILED, "the check left it in a transaction");
       works = FALSE;
     }
-  if (!works)
-    g_debug ("pool %s: a session failed its check: %s", self->name, (*error)->message);
   return works;
 }
 
-/* A rejection speaks of one session, unless the hook says otherwise. */
-static gboolean
-is_final (const GError *error)
+gboolean
+db_engine_is_final_rejection (const GError *error)
 {
   return g_error_matches (error, DB_ERROR, DB_ERROR_CONFIGURATION) ||
          g_error_matches (error, DB_ERROR, DB_ERROR_AUTHENTICATION);
@@ -381,6 +449,7 @@ db_engine_check_job (gpointer data)
   DbLease *lease = job->slot->data;
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
   DbCheckResult result = DB_CHECK_WORKS;
+  guint64 id = job->slot->id;
   g_autoptr (GError) error = NULL;
 
   if (job->slot->needs_check && !check_session (self, lease, &error))
@@ -389,9 +458,12 @@ db_engine_check_job (gpointer data)
            !db_engine_ask_hook (self, DB_HOOK_BEFORE_ACQUIRE, lease, &error))
     result = DB_CHECK_REJECTED;
   db_engine_look_for_listeners (self);
-  db_pool_core_checked (self->core, job->slot, result, is_final (error), error,
+  db_pool_core_checked (self->core, job->slot, result, db_engine_is_final_rejection (error), error,
                         g_get_monotonic_time (), &fx);
-  job_end (job, &fx);
+  db_engine_run_effects (self, &fx);
+  if (error != NULL)
+    tell_of_failure (self, DB_LOG_SESSION_CHECK_FAILED, id, error);
+  job_free (job);
 }
 
 /* Trusts the protocol, not the manager: who comes next must not find a transaction. Where settings
@@ -427,16 +499,17 @@ db_engine_reset_job (gpointer data)
   DbEngine *self = job->engine;
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
   g_autoptr (GError) error = NULL;
+  guint64 id = job->slot->id;
   gboolean works = reset_session (self, job->slot->data, &error);
 
   db_engine_look_for_listeners (self);
   if (!works)
-    {
-      g_debug ("pool %s: a session could not be reset: %s", self->name, error->message);
-      db_pool_core_add_event (self->core, DB_EVENT_BACKGROUND_ERROR, 0, NULL, error, &fx);
-    }
+    db_pool_core_add_event (self->core, DB_EVENT_BACKGROUND_ERROR, 0, NULL, error, &fx);
   db_pool_core_reset_done (self->core, job->slot, works, g_get_monotonic_time (), &fx);
-  job_end (job, &fx);
+  db_engine_run_effects (self, &fx);
+  if (!works)
+    tell_of_failure (self, DB_LOG_SESSION_RESET_FAILED, id, error);
+  job_free (job);
 }
 
 void
@@ -446,6 +519,8 @@ db_engine_close_job (gpointer data)
   DbLease *lease = job->slot->data;
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
 
+  /* First, so that all is told when a close returns. */
+  db_engine_tell_of_drop (job->engine, lease->id, job->slot->drop_reason);
   g_clear_pointer (&lease->watch, db_watch_free);
   db_connection_manager_close_session (lease->manager, lease->session);
   db_lock_lock (&lease->lock);
@@ -453,6 +528,7 @@ db_engine_close_job (gpointer data)
   db_lock_unlock (&lease->lock);
   /* Who looks at the slots takes a reference to the lease; so it goes after the slot. */
   db_pool_core_closed (job->engine->core, job->slot, g_get_monotonic_time (), &fx);
+  db_engine_run_effects (job->engine, &fx);
   db_lease_unref (lease);
-  job_end (job, &fx);
+  job_free (job);
 }

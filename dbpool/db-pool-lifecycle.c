@@ -178,6 +178,9 @@ db_engine_reconfigure (DbEngine *self,
   db_engine_look_for_listeners (self);
   db_pool_core_adopt (self->core, slot, g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
+  db_log (DB_LOG_FACTS (DB_LOG_POOL_RECONFIGURED, .pool = self->name),
+          "pool %s has another manager; sessions of the one before are closed when they come back",
+          self->name);
   return TRUE;
 }
 
@@ -191,7 +194,9 @@ db_engine_shut_down (DbEngine *self)
 
   if (db_engine_is_forked (self))
     return;
-  g_atomic_int_set (&self->closing, TRUE);
+  if (g_atomic_int_compare_and_exchange (&self->closing, FALSE, TRUE))
+    db_log (DB_LOG_FACTS (DB_LOG_POOL_CLOSING, .pool = self->name), "pool %s is being closed",
+            self->name);
   db_engine_look_for_listeners (self);
   db_pool_core_close (self->core, g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
@@ -229,7 +234,7 @@ static char *
 end_loans (DbEngine *self, guint *n_loans)
 {
   g_autoptr (GPtrArray) leases = db_engine_dup_loans (self, G_MAXUINT);
-  g_autofree char *holders = db_engine_describe_holders (self, G_MAXUINT);
+  g_autofree char *holders = db_engine_describe_holders (self, G_MAXUINT, 0);
   DbPoolStats stats;
   GString *text = g_string_new (holders);
 
@@ -237,10 +242,10 @@ end_loans (DbEngine *self, guint *n_loans)
   for (guint i = 0; i < leases->len; i++)
     db_lease_revoke (g_ptr_array_index (leases, i));
   if (stats.dedicated > 0)
-    g_string_append_printf (text, "%s%u are dedicated, and end with close_session()",
+    g_string_append_printf (text, "%s%u dedicated, to be ended by close_session()",
                             text->len > 0 ? "; " : "", stats.dedicated);
   if (stats.opening + stats.checking + stats.resetting > 0)
-    g_string_append_printf (text, "%s%u are still being opened, checked or reset",
+    g_string_append_printf (text, "%s%u still being opened, checked or reset",
                             text->len > 0 ? "; " : "",
                             stats.opening + stats.checking + stats.resetting);
   *n_loans = leases->len;
@@ -284,12 +289,16 @@ db_engine_close (DbEngine *self, gint64 timeout, GCancellable *cancellable, GErr
                      cancellable);
   end_watch (self, cancellable, handler);
 
+  if (back && gone)
+    db_log (DB_LOG_FACTS (DB_LOG_POOL_CLOSED, .pool = self->name,
+                          .duration = MAX (g_get_monotonic_time () - now, 1)),
+            "pool %s is closed", self->name);
   if (g_cancellable_set_error_if_cancelled (cancellable, error))
     return FALSE;
   if (!back)
     g_set_error (error, DB_ERROR, DB_ERROR_TIMEOUT,
                  "pool %s is closed, but not all of its connections were back after %.1f s; "
-                 "%u loans were ended (%s)",
+                 "loans that were ended: %u (%s)",
                  self->name, timeout / (double) G_TIME_SPAN_SECOND, n_loans, holders);
   else if (!gone)
     set_closing_error (self, timeout, error);

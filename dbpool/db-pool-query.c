@@ -22,16 +22,24 @@ static DbResult *
 run_now (DbPool *self, DbStatementPlan *plan, GCancellable *cancellable, GError **error)
 {
   DbLease *lease = db_engine_acquire_one_shot (self->engine, plan->sql, cancellable, error);
+  GError *local_error = NULL;
   DbErrorInfo *info;
-  DbResult *result;
+  DbResult *result = NULL;
+  guint64 id;
+  gint64 took;
 
   if (lease == NULL)
     return NULL;
-  plan->timeout = db_engine_get_statement_timeout (self->engine);
-  result = db_session_run (lease->session, plan, cancellable, error);
+  id = lease->id;
+  if (db_engine_limit_plan (self->engine, plan, &local_error))
+    result = db_session_run (lease->session, plan, cancellable, &local_error);
   info = result == NULL ? db_session_steal_error_info (lease->session) : NULL;
   g_clear_pointer (&info, db_error_info_unref);
-  db_lease_end_one_shot (lease);
+  took = db_lease_end_one_shot (lease);
+  if (db_engine_is_told_of (self->engine, took))
+    db_engine_tell_of_statement (self->engine, id, plan, NULL, took, result, local_error);
+  if (local_error != NULL)
+    g_propagate_error (error, local_error);
   return result;
 }
 

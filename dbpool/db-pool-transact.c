@@ -132,8 +132,10 @@ db_pool_transact (DbPool *self,
           g_propagate_error (error, local_error);
           return FALSE;
         }
-      g_debug ("pool %s: a transaction is tried again: %s", db_pool_get_name (self),
-               local_error->message);
+      db_log (DB_LOG_FACTS (DB_LOG_TRANSACTION_RETRIED, .pool = db_pool_get_name (self),
+                            .error = local_error),
+              "pool %s: a transaction is tried again: %s", db_pool_get_name (self),
+              local_error->message);
       g_error_free (local_error);
       if (!pause_after (attempt, cancellable, error))
         return FALSE;

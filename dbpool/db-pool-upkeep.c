@@ -13,6 +13,11 @@
 #define MAX_CONCURRENT_CHECKS 3
 #define CHECK_STAGGER (20 * G_TIME_SPAN_MILLISECOND)
 
+/* For how long before its end a session's replacement is opened: a share of the lifetime, but no
+ * longer than an open may reasonably take. */
+#define RETIRE_SHARE 20
+#define RETIRE_LONGEST (10 * G_TIME_SPAN_SECOND)
+
 static void
 expire_tickets_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
 {
@@ -22,24 +27,24 @@ expire_tickets_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
     db_pool_core_give_up_locked (self, ticket, DB_TICKET_TIMED_OUT, now, fx);
 }
 
+/* Each session gets its share of lifetime-jitter at birth, so that sessions that were opened
+ * together do not expire together. */
 void
-db_pool_core_close_replaced_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
+db_pool_core_choose_end_locked (DbPoolCore *self, DbSlot *slot)
 {
-  GList *link = self->n_retiring > 0 ? self->idle.tail : NULL;
+  gint64 lifetime = self->settings.max_lifetime;
+  double jitter = self->settings.lifetime_jitter / 100.0 * slot->luck;
 
-  while (link != NULL)
-    {
-      DbSlot *slot = link->data;
-      DbDropReason reason;
-
-      link = link->prev;
-      if (slot->retiring && db_pool_core_is_over_locked (self, slot, now, &reason))
-        db_pool_core_close_locked (self, slot, reason, now, fx);
-    }
+  slot->expires = G_MAXINT64;
+  slot->retire_at = G_MAXINT64;
+  if (lifetime > 0 && lifetime < G_MAXINT64)
+    slot->expires = db_later (slot->opened_at, lifetime - (gint64) (lifetime * jitter));
+  if (slot->expires < G_MAXINT64)
+    slot->retire_at = slot->expires - MIN (lifetime / RETIRE_SHARE, RETIRE_LONGEST);
 }
 
 static void
-close_aged_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
+close_over_locked (DbPoolCore *self, gboolean only_retiring, gint64 now, DbPoolEffects *fx)
 {
   GList *link = self->idle.tail;
 
@@ -49,9 +54,23 @@ close_aged_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
       DbDropReason reason;
 
       link = link->prev;
-      if (db_pool_core_is_over_locked (self, slot, now, &reason))
+      if ((slot->retiring || !only_retiring) &&
+          db_pool_core_is_over_locked (self, slot, now, &reason))
         db_pool_core_close_locked (self, slot, reason, now, fx);
     }
+}
+
+void
+db_pool_core_close_replaced_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
+{
+  if (self->n_retiring > 0)
+    close_over_locked (self, TRUE, now, fx);
+}
+
+static void
+close_aged_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
+{
+  close_over_locked (self, FALSE, now, fx);
   while (db_pool_core_idle_due_locked (self) <= now)
     db_pool_core_close_locked (self, self->idle.tail->data, DB_DROP_IDLE, now, fx);
 }
@@ -279,22 +298,40 @@ db_pool_core_suspect_idle (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
     db_pool_core_arm_locked (self, now, fx);
 }
 
+/* Sessions that there are live as long as those that are opened from now on. */
+static void
+change_lifetime_locked (DbPoolCore *self)
+{
+  for (GList *link = self->slots.head; link != NULL; link = link->next)
+    {
+      DbSlot *slot = link->data;
+
+      if (slot->opened_at == 0 || slot->state == DB_SLOT_CLOSING)
+        continue;
+      db_pool_core_stop_retiring_locked (self, slot);
+      db_pool_core_choose_end_locked (self, slot);
+    }
+}
+
 void
 db_pool_core_configure (DbPoolCore *self,
                         const DbPoolSettings *settings,
                         gint64 now,
                         DbPoolEffects *fx)
 {
-  gint64 keepalive;
+  DbPoolSettings old;
 
   if (db_pool_core_is_forked (self))
     return;
   DB_LOCK_SCOPE (&self->lock);
 
-  keepalive = self->settings.keepalive;
+  old = self->settings;
   self->settings = *settings;
+  if (settings->max_lifetime != old.max_lifetime ||
+      settings->lifetime_jitter != old.lifetime_jitter)
+    change_lifetime_locked (self);
   for (GList *link = self->idle.head; link != NULL; link = link->next)
-    if (settings->keepalive != keepalive)
+    if (settings->keepalive != old.keepalive)
       ((DbSlot *) link->data)->check_at = db_pool_core_choose_check_locked (self, link->data);
   upkeep_locked (self, now, fx);
 }
@@ -328,6 +365,7 @@ db_pool_core_suspend (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
   DB_LOCK_SCOPE (&self->lock);
 
   self->suspended = TRUE;
+  db_pool_core_end_probes_locked (self, DB_PROBE_SUSPENDED, NULL, fx);
 }
 
 void
@@ -390,6 +428,7 @@ db_pool_core_close (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
     return;
   self->closed = TRUE;
   db_pool_core_fail_all_locked (self, DB_REFUSAL_CLOSED, now, fx);
+  db_pool_core_end_probes_locked (self, DB_PROBE_CLOSED, NULL, fx);
   while (self->idle.head != NULL)
     db_pool_core_close_locked (self, self->idle.head->data, DB_DROP_CLOSED, now, fx);
   fx->drained = self->slots.length == 0;

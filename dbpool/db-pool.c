@@ -749,9 +749,11 @@ db_pool_give_back (DbPool *self, DbConnection *connection)
   g_return_if_fail (DB_IS_CONNECTION (connection));
 
   if (db_connection_get_lease (connection)->engine != self->engine)
-    g_warning ("pool %s: db_pool_give_back() of a connection of pool %s, where it goes",
-               db_pool_get_name (self),
-               db_engine_get_name (db_connection_get_lease (connection)->engine));
+    db_log (DB_LOG_FACTS (DB_LOG_WRONG_POOL, .limits = self->engine->log_limits,
+                          .pool = db_pool_get_name (self)),
+            "pool %s: db_pool_give_back() of a connection of pool %s, where it goes",
+            db_pool_get_name (self),
+            db_engine_get_name (db_connection_get_lease (connection)->engine));
   db_connection_release (connection);
   g_object_unref (connection);
 }

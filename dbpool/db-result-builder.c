@@ -90,6 +90,7 @@ builder_note_change (DbResult *self, DbColumn *column, DbValueType type)
   if (column->types == NULL && column->uniform != type)
     {
       column->types = g_malloc (self->n_allocated);
+      self->n_typed++;
       memset (column->types, column->uniform, row);
     }
   if (column->types != NULL)
@@ -151,6 +152,7 @@ builder_take_chars (DbResult *self, gsize size)
   block = g_malloc (G_STRUCT_OFFSET (DbResultBlock, chars) + block_size);
   block->next = self->blocks;
   self->blocks = block;
+  self->n_chars += block_size;
   if (block_size > size)
     {
       self->free_chars = block->chars + size;
@@ -213,6 +215,8 @@ builder_lay_out (DbResult *self, const DbColumn *columns)
   self->n_allocated = DB_RESULT_FIRST_ROWS;
   self->free_chars = (char *) (cells + n_columns * DB_RESULT_FIRST_ROWS);
   self->n_free_chars = FIRST_CHARS;
+  self->n_chars = FIRST_CHARS;
+  self->n_typed = 0;
 }
 
 static DbResult *
@@ -464,6 +468,24 @@ db_result_builder_finish (DbResultBuilder *builder, gint64 rows_affected, gint64
   if (KEEPS_SPARES && self->shape != NULL && self->shape->spare == NULL && is_small (self))
     self->shape->spare = g_object_ref (self);
   return self;
+}
+
+/* Room that was made ahead is not counted, so the size does not jump. */
+gsize
+db_result_get_size (DbResult *self)
+{
+  gsize row_size = self->n_columns * sizeof (DbCell) + self->n_typed;
+
+  if (self->n_columns == 0)
+    return 0;
+  return sizeof (DbResult) + self->n_columns * sizeof (DbColumn) + self->n_rows * row_size +
+         self->n_chars - self->n_free_chars;
+}
+
+gsize
+db_result_builder_get_size (DbResultBuilder *builder)
+{
+  return db_result_get_size (&builder->result);
 }
 
 DbResult *

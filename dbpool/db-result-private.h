@@ -57,6 +57,12 @@ void db_result_builder_add_bytes (DbResultBuilder *self, gconstpointer data, gsi
 DbResult *
 db_result_builder_finish (DbResultBuilder *self, gint64 rows_affected, gint64 last_insert_id);
 
+/* How much memory the cells, columns and texts take, in bytes; 0 without columns. For a result that
+ * is being built, and for one that is finished: what a builder says of the last row does not change
+ * any more. */
+gsize db_result_builder_get_size (DbResultBuilder *self);
+gsize db_result_get_size (DbResult *self);
+
 /* A result without rows and columns, for DB_STATEMENT_NO_ROWS. It is a shared one where that can
  * be, which spares making and freeing an object: results are immutable. */
 DbResult *db_result_new_without_rows (gint64 rows_affected, gint64 last_insert_id);

@@ -68,6 +68,8 @@ struct _DbResult
   char *free_chars;
   gsize n_free_chars;
   gsize block_size;
+  gsize n_chars; /* for which there is or was room, with those that are free */
+  guint n_typed; /* columns with types */
 
   DbLock lock;      /* protects what follows, and DbColumn.texts; nothing is called under it */
   GHashTable *rows; /* position → DbRowSlot: the rows that somebody holds; NULL before the first */

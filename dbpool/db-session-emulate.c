@@ -36,7 +36,14 @@ run_item (DbSession *self, const DbStatementPlan *plan, guint i, GCancellable *c
   one.row = item.row;
   one.flags = plan->batch->no_rows ? DB_STATEMENT_NO_ROWS : DB_STATEMENT_NONE;
   one.timeout = plan->timeout;
+  one.max_result_size = plan->max_result_size;
+  one.pool = plan->pool;
   result = db_session_run (self, &one, c, &local_error);
+  if (result != NULL && db_statement_plan_is_exceeded (plan, db_result_get_size (result)))
+    {
+      local_error = db_statement_plan_new_exceeded_error (plan, plan->batch->independent);
+      g_clear_object (&result);
+    }
   if (result != NULL)
     {
       db_batch_run_add_result (plan->batch, result);

@@ -39,6 +39,11 @@ typedef struct
 void db_session_set_statement_counters (DbSession *self, DbStatementCounters *counters);
 void db_session_count_statement (DbSession *self, gboolean hit);
 
+/* What lines of the log say of whose session it is. Set by the pool before anybody else uses it. */
+void db_session_set_log_names (DbSession *self, const char *pool, guint64 id);
+const char *db_session_get_log_pool (DbSession *self); /* NULL: of no pool */
+guint64 db_session_get_log_id (DbSession *self);
+
 /* For kinds of sessions that serve DB_REQUEST_RUN only: any other request, made of that one. */
 typedef struct _DbStatementPlan DbStatementPlan;
 DbResult *db_session_emulate (DbSession *self,

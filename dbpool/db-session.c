@@ -37,6 +37,8 @@ typedef struct
   guint n_leftovers;
   DbErrorInfo *error_info;
   DbStatementCounters *counters;
+  char *log_pool;
+  guint64 log_id;
 } DbSessionPrivate;
 
 G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (DbSession, db_session, G_TYPE_OBJECT)
@@ -119,6 +121,7 @@ db_session_finalize (GObject *object)
 
   g_clear_pointer (&priv->error_info, db_error_info_unref);
   g_clear_pointer (&priv->counters, g_atomic_rc_box_release);
+  g_free (priv->log_pool);
   G_OBJECT_CLASS (db_session_parent_class)->finalize (object);
 }
 
@@ -573,6 +576,28 @@ db_session_set_statement_counters (DbSession *self, DbStatementCounters *counter
 
   g_clear_pointer (&priv->counters, g_atomic_rc_box_release);
   priv->counters = counters != NULL ? g_atomic_rc_box_acquire (counters) : NULL;
+}
+
+void
+db_session_set_log_names (DbSession *self, const char *pool, guint64 id)
+{
+  DbSessionPrivate *priv = db_session_get_instance_private (self);
+
+  g_free (priv->log_pool);
+  priv->log_pool = g_strdup (pool);
+  priv->log_id = id;
+}
+
+const char *
+db_session_get_log_pool (DbSession *self)
+{
+  return ((DbSessionPrivate *) db_session_get_instance_private (self))->log_pool;
+}
+
+guint64
+db_session_get_log_id (DbSession *self)
+{
+  return ((DbSessionPrivate *) db_session_get_instance_private (self))->log_id;
 }
 
 void

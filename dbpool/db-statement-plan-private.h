@@ -42,7 +42,9 @@ struct _DbStatementPlan
   const char *sql;
   DbParams *params; /* NULL, or a table of which one row is used */
   DbStatementFlags flags;
-  gint64 timeout; /* microseconds that the database may take; 0 for no limit */
+  gint64 timeout;        /* microseconds that the database may take; 0 for no limit */
+  gsize max_result_size; /* bytes that its result may take, a batch's together; 0 for no limit */
+  const char *pool;      /* whose limit that is */
 
   DbRequest request;
   guint row;                  /* of @params */
@@ -51,3 +53,16 @@ struct _DbStatementPlan
   DbStream *stream;           /* OPEN, FETCH, CLOSE */
   guint n_rows;               /* FETCH: at least 1 */
 };
+
+/* Whether a result, or the part of it that is there, is larger than it may be. */
+static inline gboolean
+db_statement_plan_is_exceeded (const DbStatementPlan *self, gsize size)
+{
+  gsize before = self->batch != NULL ? self->batch->size : 0;
+
+  return self->max_result_size != 0 &&
+         (size > self->max_result_size || before > self->max_result_size - size);
+}
+
+/* The error of that. @stays: what the statement has changed is not undone. */
+GError *db_statement_plan_new_exceeded_error (const DbStatementPlan *self, gboolean stays);

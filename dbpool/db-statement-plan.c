@@ -7,6 +7,8 @@
 
 #include "db-statement-plan-private.h"
 
+#include "db-error.h"
+
 /**
  * DbStatementPlan:
  *
@@ -146,4 +148,16 @@ db_statement_plan_get_flags (const DbStatementPlan *self)
   g_return_val_if_fail (self != NULL, DB_STATEMENT_NONE);
 
   return self->flags;
+}
+
+GError *
+db_statement_plan_new_exceeded_error (const DbStatementPlan *self, gboolean stays)
+{
+  const char *what = self->batch != NULL ? "the results of the batch are" : "the result is";
+
+  return g_error_new (DB_ERROR, DB_ERROR_LIMIT,
+                      "pool %s: %s larger than max-result-size, %" G_GSIZE_FORMAT
+                      " bytes: read the rows with a cursor, a few at a time, or raise that limit%s",
+                      self->pool != NULL ? self->pool : "?", what, self->max_result_size,
+                      stays ? "; what the statement has changed stays" : "");
 }

@@ -41,6 +41,18 @@ G_DEFINE_ENUM_TYPE (DbDropReason,
                     G_DEFINE_ENUM_VALUE (DB_DROP_EVICTED, "evicted"),
                     G_DEFINE_ENUM_VALUE (DB_DROP_CLOSED, "closed"))
 
+G_DEFINE_FLAGS_TYPE (DbHealthFlags,
+                     db_health_flags,
+                     G_DEFINE_ENUM_VALUE (DB_HEALTH_NONE, "none"),
+                     G_DEFINE_ENUM_VALUE (DB_HEALTH_QUICK_CHECK, "quick-check"))
+
+G_DEFINE_ENUM_TYPE (DbHealthStatus,
+                    db_health_status,
+                    G_DEFINE_ENUM_VALUE (DB_HEALTH_UNKNOWN, "unknown"),
+                    G_DEFINE_ENUM_VALUE (DB_HEALTH_HEALTHY, "healthy"),
+                    G_DEFINE_ENUM_VALUE (DB_HEALTH_DEGRADED, "degraded"),
+                    G_DEFINE_ENUM_VALUE (DB_HEALTH_UNHEALTHY, "unhealthy"))
+
 G_DEFINE_ENUM_TYPE (DbHook,
                     db_hook,
                     G_DEFINE_ENUM_VALUE (DB_HOOK_BEFORE_CONNECT, "before-connect"),

@@ -34,7 +34,8 @@ typedef struct _DbTransaction DbTransaction;
 /**
  * DbAcquireFlags:
  * @DB_ACQUIRE_NONE: nothing special
- * @DB_ACQUIRE_READ_ONLY: writes through the connection fail with `DB_ERROR_READ_ONLY`
+ * @DB_ACQUIRE_READ_ONLY: writes through the connection fail with `DB_ERROR_READ_ONLY`; on
+ *   PostgreSQL not in a transaction that the borrower's own SQL begins with `READ WRITE`
  *
  * How a connection is borrowed.
  *
@@ -135,6 +136,41 @@ typedef enum
   DB_CONNECTION_CLOSING,
   DB_CONNECTION_DEDICATED,
 } DbConnectionState;
+
+/**
+ * DbHealthFlags:
+ * @DB_HEALTH_NONE: the cheap facts only
+ * @DB_HEALTH_QUICK_CHECK: also look for damage, which reads the whole database (SQLite's
+ *   `quick_check`)
+ *
+ * What [method@Db.ConnectionManager.get_facts] is to look at.
+ *
+ * Since: 1.0
+ */
+typedef enum /*< flags >*/
+{
+  DB_HEALTH_NONE = 0,
+  DB_HEALTH_QUICK_CHECK = 1 << 0,
+} DbHealthFlags;
+
+/**
+ * DbHealthStatus:
+ * @DB_HEALTH_UNKNOWN: nobody has looked yet
+ * @DB_HEALTH_HEALTHY: the database answers, and the pool serves its callers
+ * @DB_HEALTH_DEGRADED: it can be used, but something is not as it should be
+ * @DB_HEALTH_UNHEALTHY: it cannot be used
+ *
+ * How a pool and its database are, in the order of getting worse.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  DB_HEALTH_UNKNOWN,
+  DB_HEALTH_HEALTHY,
+  DB_HEALTH_DEGRADED,
+  DB_HEALTH_UNHEALTHY,
+} DbHealthStatus;
 
 /**
  * DbHook:
@@ -404,6 +440,14 @@ GType db_constraint_kind_get_type (void) G_GNUC_CONST;
 #define DB_TYPE_DROP_REASON (db_drop_reason_get_type ())
 DB_AVAILABLE_IN_1_0
 GType db_drop_reason_get_type (void) G_GNUC_CONST;
+
+#define DB_TYPE_HEALTH_FLAGS (db_health_flags_get_type ())
+DB_AVAILABLE_IN_1_0
+GType db_health_flags_get_type (void) G_GNUC_CONST;
+
+#define DB_TYPE_HEALTH_STATUS (db_health_status_get_type ())
+DB_AVAILABLE_IN_1_0
+GType db_health_status_get_type (void) G_GNUC_CONST;
 
 #define DB_TYPE_HOOK (db_hook_get_type ())
 DB_AVAILABLE_IN_1_0

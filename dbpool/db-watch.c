@@ -149,8 +149,7 @@ db_watch_new (int fd, void (*func) (gpointer data), gpointer data, GDestroyNotif
   if (start_locked ())
     {
       g_hash_table_insert (the_watches, &self->number, self);
-      if (epoll_ctl (the_epoll, EPOLL_CTL_ADD, fd, &event) != 0)
-        g_debug ("a descriptor cannot be watched: %s", g_strerror (errno));
+      epoll_ctl (the_epoll, EPOLL_CTL_ADD, fd, &event);
     }
   db_lock_unlock (&the_lock);
   return self;

@@ -13,6 +13,8 @@
 #include "db-error-info.h"
 #include "db-error.h"
 #include "db-features.h"
+#include "db-health-checker.h"
+#include "db-health-report.h"
 #include "db-metrics-collector.h"
 #include "db-metrics-summary.h"
 #include "db-params.h"

@@ -269,6 +269,7 @@ struct _FakeManager
   FakeLedger ledger; /* lock, like all below */
   GatePlan plans[FAKE_N_GATES];
   GArray *records; /* of FakeRecord, in the order of their ids */
+  GVariant *facts; /* or NULL */
 };
 
 static void
@@ -441,6 +442,24 @@ fake_manager_close_session (DbConnectionManager *manager, DbSession *session)
   db_lock_unlock (&lock);
 }
 
+static GVariant *
+fake_manager_get_facts (DbConnectionManager *manager,
+                        DbSession *session,
+                        DbHealthFlags flags,
+                        GCancellable *cancellable,
+                        GError **error)
+{
+  FakeManager *self = FAKE_MANAGER (manager);
+  GVariant *facts = NULL;
+
+  enter (self, FAKE_FACTS, session, cancellable);
+  if (pass (self, FAKE_FACTS, cancellable, error))
+    facts = self->facts != NULL ? g_variant_ref (self->facts) : g_variant_new ("a{sv}", NULL);
+  leave_locked (self, FAKE_FACTS, session, facts != NULL);
+  db_lock_unlock (&lock);
+  return facts;
+}
+
 static void
 fake_manager_iface_init (DbConnectionManagerInterface *iface)
 {
@@ -448,6 +467,7 @@ fake_manager_iface_init (DbConnectionManagerInterface *iface)
   iface->check_session = fake_manager_check_session;
   iface->reset_session = fake_manager_reset_session;
   iface->close_session = fake_manager_close_session;
+  iface->get_facts = fake_manager_get_facts;
 }
 
 G_DEFINE_FINAL_TYPE_WITH_CODE (FakeManager,
@@ -467,6 +487,7 @@ fake_manager_finalize (GObject *object)
       g_array_unref (self->plans[i].times);
     }
   g_array_unref (self->records);
+  g_clear_pointer (&self->facts, g_variant_unref);
   G_OBJECT_CLASS (fake_manager_parent_class)->finalize (object);
 }
 
@@ -520,6 +541,15 @@ fake_manager_set_observer (FakeManager *self, FakeObserver observer, gpointer da
 {
   self->observer = observer;
   self->observer_data = data;
+}
+
+void
+fake_manager_set_facts (FakeManager *self, GVariant *facts)
+{
+  DB_LOCK_SCOPE (&lock);
+
+  g_clear_pointer (&self->facts, g_variant_unref);
+  self->facts = facts != NULL ? g_variant_ref_sink (facts) : NULL;
 }
 
 void

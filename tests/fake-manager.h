@@ -24,6 +24,7 @@ typedef enum
   FAKE_CHECK,
   FAKE_RESET,
   FAKE_CLOSE,
+  FAKE_FACTS,
   FAKE_N_GATES,
 } FakeGate;
 
@@ -73,6 +74,9 @@ FakeRecord fake_manager_get_record (FakeManager *self, guint id);
 GArray *fake_manager_dup_times (FakeManager *self, FakeGate gate);
 /* Before the pool is made. */
 void fake_manager_set_observer (FakeManager *self, FakeObserver observer, gpointer data);
+
+/* What get_facts() returns from now on, whatever its type; NULL: an empty dictionary. */
+void fake_manager_set_facts (FakeManager *self, GVariant *facts);
 
 /* Each call takes at least so long, in microseconds. */
 void fake_manager_delay (FakeManager *self, FakeGate gate, gint64 delay);

@@ -4,15 +4,17 @@
 #
 # Usage: sh tests/run.sh
 #
-# Installs what building and testing need, builds dbpool in _build, _build-tsan and _build-asan, and
-# runs all tests with a PostgreSQL of their own, which is removed again. The last line of the output is
-# "N passed, N failed", and the exit status says whether anything failed.
+# Installs what building and testing need, builds dbpool in _build, _build-tsan, _build-asan and
+# _build-fuzz, and runs all tests with a PostgreSQL of their own, which is removed again. The last
+# line of the output is "N passed, N failed", and the exit status says whether anything failed.
 #
 # These variables change what is done:
 #   DBPOOL_BUILD        prefix of the build folders (the folder _build beside this one)
 #   DBPOOL_TSAN_SUITES  suites that are run under ThreadSanitizer; empty: none, and nothing is built
 #   DBPOOL_ASAN_SUITES  the same under AddressSanitizer and UndefinedBehaviorSanitizer
 #   DBPOOL_MUTANTS      empty: does not try whether the tests catch sloppy variants of the code
+#   DBPOOL_FUZZ         for how many seconds libFuzzer looks for configurations that break something
+#                       (60); empty: not at all, and clang is not installed
 #   DBPOOL_JOBS         how many tests run at a time (2)
 
 set -eu
@@ -22,6 +24,7 @@ build=${DBPOOL_BUILD:-$root/_build}
 tsan_suites=${DBPOOL_TSAN_SUITES-core sqlite}
 asan_suites=${DBPOOL_ASAN_SUITES-core sqlite postgres}
 mutants=${DBPOOL_MUTANTS-quick}
+fuzz=${DBPOOL_FUZZ-60}
 jobs=${DBPOOL_JOBS:-2}
 prefix=$build/prefix
 
@@ -67,7 +70,50 @@ run_mutants() {
   echo "{\"name\": \"mutants\", \"result\": \"$result\"}" >"$1"
 }
 
-# Adds up the results of the three folders and of the installed library, prints the last line.
+# Looks for URIs, durations and key files that break something, beginning with the stored ones. In the
+# background, on what the tests leave of the processors.
+start_fuzzers() {
+  (
+    if DBPOOL_FUZZ_BUILD=$build-fuzz DBPOOL_FUZZ_ONCE=1 JOBS=$jobs \
+      nice -n 19 sh "$root/tests/fuzz.sh" "$fuzz" uri key-file >"$build/fuzz.log" 2>&1; then
+      result=OK
+    else
+      result=FAIL
+    fi
+    echo "{\"name\": \"fuzz\", \"result\": \"$result\"}" >"$1"
+  ) &
+  fuzzers=$!
+}
+
+end_fuzzers() {
+  echo "== libFuzzer"
+  wait "$fuzzers"
+  cat "$build/fuzz.log"
+}
+
+# Fetches a Debian package into the current folder; the list of packages may be old or empty.
+download() {
+  as_root=
+  [ "$(id -u)" -eq 0 ] || as_root=sudo
+  apt-get download -q "$1" || { $as_root apt-get update -q && apt-get download -q "$1"; }
+}
+
+# Puts Prometheus and promtool on the path, unpacked beside the build folder: the package would
+# install a service and start it. Without it the tests that need it are skipped, and say so.
+fetch_prometheus() {
+  if command -v prometheus >/dev/null && command -v promtool >/dev/null; then return; fi
+  if [ ! -x "$1/usr/bin/promtool" ]; then
+    echo "Unpacking prometheus in $1"
+    rm -rf "$1"
+    mkdir -p "$1"
+    (cd "$1" && download prometheus && dpkg-deb -x prometheus_*.deb . &&
+      rm prometheus_*.deb) >"$1/log" 2>&1 || cat "$1/log"
+  fi
+  PATH=$PATH:$1/usr/bin
+}
+
+# Adds up the results of all folders, of the installed library, the mutants and the fuzzers, and
+# prints the last line.
 count() {
   /usr/bin/python3 - "$@" <<'END'
 import collections, json, os, sys
@@ -91,7 +137,10 @@ END
 # The second half: this script calls itself beside a PostgreSQL.
 if [ "${1:-}" = --run ]; then
   set -- "$build/meson-logs/testlog.json" "$prefix/testlog.json"
-  rm -f "$1" "$2"
+  rm -f "$1" "$2" "$build/fuzz.json"
+  if [ -n "$fuzz" ]; then
+    start_fuzzers "$build/fuzz.json"
+  fi
   run_suites "$build" ""
   sh "$root/tests/check-installed.sh" "$prefix" "$root" || true
   if [ -n "$tsan_suites" ]; then
@@ -112,6 +161,10 @@ if [ "${1:-}" = --run ]; then
     set -- "$@" "$build/mutants.json"
     run_mutants "$build/mutants.json"
   fi
+  if [ -n "$fuzz" ]; then
+    set -- "$@" "$build/fuzz.json"
+    end_fuzzers
+  fi
   echo
   count "$@"
   exit
@@ -119,8 +172,11 @@ fi
 
 sh "$root/docs/install-missing.sh" gcc libc6-dev meson ninja-build pkg-config \
   libglib2.0-dev libpq-dev libsqlite3-dev libgirepository1.0-dev gobject-introspection \
-  valac gi-docgen python3 python3-gi gjs postgresql patch \
+  valac gi-docgen python3 python3-gi gjs postgresql openssl patch \
   gir1.2-gtk-4.0 xvfb xauth gir1.2-soup-3.0 python3-prometheus-client
+[ -z "$fuzz" ] || sh "$root/tests/fuzz.sh" --can 2>/dev/null ||
+  sh "$root/docs/install-missing.sh" clang-14 libclang-rt-14-dev
+fetch_prometheus "$build-prometheus"
 
 setup "$build" -Dprefix="$prefix" -Dlibdir=lib -Dwerror=true -Dgtk_doc=true \
   -Dpostgres=enabled -Dsqlite=enabled -Dintrospection=enabled -Dvapi=enabled \
@@ -129,11 +185,11 @@ compile "$build"
 rm -rf "$prefix"
 meson install -C "$build" --no-rebuild --quiet
 if [ -n "$tsan_suites" ]; then
-  setup "$build-tsan" -Db_sanitize=thread -Db_lundef=false -Dwerror=true
+  setup "$build-tsan" -Db_sanitize=thread -Db_lundef=false -Dwerror=true -Doptimization=1
   compile "$build-tsan"
 fi
 if [ -n "$asan_suites" ]; then
-  setup "$build-asan" -Db_sanitize=address,undefined -Db_lundef=false -Dwerror=true
+  setup "$build-asan" -Db_sanitize=address,undefined -Db_lundef=false -Dwerror=true -Doptimization=1
   compile "$build-asan"
 fi
 

@@ -10,6 +10,7 @@
 
 #include "config-fixture.h"
 #include "db-pool-config-private.h"
+#include "log-capture.h"
 
 #include <gio/gsettingsbackend.h>
 #include <glib/gstdio.h>
@@ -48,7 +49,8 @@ make_settings (GSettingsSchema *schema)
 {
   g_autoptr (GSettingsBackend) backend = g_memory_settings_backend_new ();
 
-  return g_settings_new_full (schema, backend, "/org/example/shop/");
+  return g_settings_new_full (schema, backend,
+                              g_settings_schema_get_path (schema) ? NULL : "/org/example/shop/");
 }
 
 /* The example in the documentation has every property, with its default. */
@@ -71,6 +73,7 @@ test_settings_example (void)
   schema = compile_schema (xml, "org.example.Shop.pool");
   if (schema == NULL)
     return;
+  g_assert_nonnull (g_settings_schema_get_path (schema)); /* or g_settings_new() ends a program */
   settings = make_settings (schema);
   config_set_other_values (config);
   g_assert_true (db_pool_config_bind_settings (config, settings, &error));
@@ -118,12 +121,12 @@ test_settings (void)
   g_assert_cmpstr (name, ==, "shop");
 
   /* what does not fit: the schema's default, and a message */
-  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, "*idle-timeout*“90”*");
+  log_expect (G_LOG_LEVEL_MESSAGE, "*idle-timeout*“90”*");
   g_settings_set_string (settings, "idle-timeout", "90");
-  g_test_assert_expected_messages ();
-  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, "*max-connections*“0”*");
+  log_assert_expected ();
+  log_expect (G_LOG_LEVEL_MESSAGE, "*max-connections*“0”*");
   g_settings_set_uint (settings, "max-connections", 0);
-  g_test_assert_expected_messages ();
+  log_assert_expected ();
   db_pool_config_get_settings (config, &values);
   g_assert_cmpint (values.idle_timeout, ==, 5 * G_TIME_SPAN_MINUTE);
   g_assert_cmpuint (values.max_connections, ==, 6);
@@ -176,6 +179,51 @@ test_settings_refused (void)
     }
 }
 
+/* Every text in the example's schema that is no text for the pool: what a user may have set wrongly
+ * is told, and the schema's default holds. What the schema itself refuses never comes here. */
+static void
+test_settings_of_users (void)
+{
+  static const char *const bad[] = {"", "30", "-1s", "1.5s", "99999999999d", "sometimes", "\"'\\"};
+  g_autofree char *path =
+    g_test_build_filename (G_TEST_DIST, "..", "docs", "examples", "pool.gschema.xml", NULL);
+  g_autofree char *xml = NULL;
+  g_autoptr (GSettingsSchema) schema = NULL;
+  g_autoptr (GSettings) settings = NULL;
+  g_autoptr (DbPoolConfig) config = db_pool_config_new ();
+  g_autoptr (DbPoolConfig) fresh = db_pool_config_new ();
+  g_auto (GStrv) keys = NULL;
+  guint n_tried = 0;
+
+  g_assert_true (g_file_get_contents (path, &xml, NULL, NULL));
+  schema = compile_schema (xml, "org.example.Shop.pool");
+  if (schema == NULL)
+    return;
+  settings = make_settings (schema);
+  g_assert_true (db_pool_config_bind_settings (config, settings, NULL));
+  keys = g_settings_schema_list_keys (schema);
+  log_begin ();
+  for (char **key = keys; *key != NULL; key++)
+    for (gsize i = 0; i < G_N_ELEMENTS (bad); i++)
+      {
+        g_autoptr (GSettingsSchemaKey) info = g_settings_schema_get_key (schema, *key);
+        g_autoptr (GVariant) value = g_variant_ref_sink (g_variant_new_string (bad[i]));
+        const GParamSpec *pspec = g_object_class_find_property (G_OBJECT_GET_CLASS (config), *key);
+
+        if (pspec->value_type == G_TYPE_STRING ||
+            !g_variant_type_equal (g_settings_schema_key_get_value_type (info),
+                                   G_VARIANT_TYPE_STRING) ||
+            !g_settings_schema_key_range_check (info, value))
+          continue;
+        g_settings_set_string (settings, *key, bad[i]);
+        config_assert_equal (config, fresh);
+        n_tried++;
+      }
+  g_assert_cmpuint (n_tried, >=, 70);
+  g_assert_cmpuint (log_count ("setting-ignored"), >=, 1); /* and no more than a log can bear */
+  log_end ();
+}
+
 int
 main (int argc, char **argv)
 {
@@ -184,6 +232,7 @@ main (int argc, char **argv)
   g_test_add_func ("/config-settings/follow", test_settings);
   g_test_add_func ("/config-settings/example", test_settings_example);
   g_test_add_func ("/config-settings/refused", test_settings_refused);
+  g_test_add_func ("/config-settings/users", test_settings_of_users);
 
   return g_test_run ();
 }

@@ -5,6 +5,7 @@
 
 #include "db-database-config-private.h"
 #include "db-error.h"
+#include "log-capture.h"
 
 #include <string.h>
 
@@ -129,9 +130,9 @@ test_frozen (void)
 
   g_object_set (config, "database", "shop", NULL);
   db_database_config_freeze (config);
-  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "*database*fixed once it is used*");
+  log_expect (G_LOG_LEVEL_WARNING, "*database*fixed once it is used*");
   g_object_set (config, "database", "other", NULL);
-  g_test_assert_expected_messages ();
+  log_assert_expected ();
   g_object_get (config, "database", &database, NULL);
   g_assert_cmpstr (database, ==, "shop");
 }
@@ -207,6 +208,25 @@ test_uri_errors (void)
   assert_refuses ("postgresql://a/x?connect_timeout=soon", "“soon” is no whole number");
   assert_refuses ("postgresql://anna:geheim@a/x?pool_max_connections=0", "pool_max_connections");
   assert_refuses ("postgresql://anna:geheim@a/x?pool_size=geheim", "pool_size");
+  assert_refuses ("postgresql://a/x?sslmode=verify-full&%73slmode=disable", "sslmode is twice");
+  assert_refuses ("postgresql://a/x?ssl=true&sslmode=disable", "sslmode is twice");
+}
+
+/* Longer than any value may be, wherever it stands. */
+static void
+test_uri_lengths (void)
+{
+  g_autofree char *just = g_strnfill (65536, 'n');
+  g_autofree char *more = g_strnfill (65537, 'n');
+  g_autofree char *database = g_strdup_printf ("postgresql://a/%s", more);
+  g_autofree char *password = g_strdup_printf ("postgresql://anna:geheim%s@a/x", more);
+  g_autofree char *option = g_strdup_printf ("postgresql://a/x?options=%s", more);
+  g_autofree char *good = g_strdup_printf ("postgresql://a/%s", just);
+
+  assert_refuses (database, "dbname in the URI of the PostgreSQL database is longer than 65536");
+  assert_refuses (password, "password in the URI of the PostgreSQL database is longer than 65536");
+  assert_refuses (option, "options in the URI of the PostgreSQL database is longer than 65536");
+  assert_prints (good, good);
 }
 #else
 static void
@@ -233,6 +253,7 @@ main (int argc, char **argv)
 #ifdef HAVE_POSTGRES
   g_test_add_func ("/database-config/uri", test_uri);
   g_test_add_func ("/database-config/uri-errors", test_uri_errors);
+  g_test_add_func ("/database-config/uri-lengths", test_uri_lengths);
 #else
   g_test_add_func ("/database-config/without-libpq", test_without_libpq);
 #endif

@@ -510,7 +510,8 @@ test_several (void)
   Fixture fixture;
   g_autoptr (DbMetricsCollector) shop = db_metrics_collector_new ("shop");
   g_autoptr (DbMetricsCollector) other_shop = db_metrics_collector_new ("shop");
-  DbMetricsCollector *collectors[] = {shop, NULL, other_shop};
+  g_autoptr (DbMetricsCollector) third_shop = db_metrics_collector_new ("shop (2)");
+  DbMetricsCollector *collectors[] = {shop, NULL, other_shop, third_shop};
   const char *header = "# TYPE db_client_connection_wait_time_seconds histogram\n";
   g_autofree char *text = NULL;
   g_autofree char *nothing = NULL;
@@ -519,9 +520,12 @@ test_several (void)
   set_up (&fixture, 1, 10 * SECOND);
   collectors[1] = db_pool_get_metrics (fixture.pool);
   db_metrics_collector_record_timeout (other_shop);
-  text = db_metrics_collector_format_all (collectors, 3, DB_METRICS_FORMAT_OPENMETRICS);
+  text = db_metrics_collector_format_all (collectors, G_N_ELEMENTS (collectors),
+                                          DB_METRICS_FORMAT_OPENMETRICS);
   assert_line (text, "db_client_connection_timeouts_total{pool=\"shop\"} 0");
   assert_line (text, "db_client_connection_timeouts_total{pool=\"shop (2)\"} 1");
+  /* also of one whose own name that is */
+  assert_line (text, "db_client_connection_timeouts_total{pool=\"shop (2) (2)\"} 0");
   g_assert_nonnull (strstr (text, "db_client_connection_max{"));
   g_assert_null (strstr (text, "db_client_connection_max{pool=\"shop\""));
   /* each family once */

@@ -47,6 +47,10 @@ test_defaults (void)
   g_assert_cmpint (settings.prepared_statements, ==, DB_PREPARED_STATEMENTS_AUTO);
   g_assert_cmpuint (settings.statement_cache_size, ==, 100);
   g_assert_cmpint (settings.statement_timeout, ==, 0);
+  g_assert_cmpint (settings.slow_acquire_threshold, ==, 2 * G_TIME_SPAN_SECOND);
+  g_assert_cmpint (settings.slow_query_threshold, ==, 0);
+  g_assert_cmpuint (settings.max_sql_length, ==, 0);
+  g_assert_cmpuint (settings.max_result_size, ==, 0);
   g_object_get (config, "name", &name, "init-sql", &init_sql, NULL);
   g_assert_null (name);
   g_assert_null (init_sql);
@@ -62,7 +66,7 @@ test_pspec_defaults (void)
   guint n;
 
   pspecs = g_object_class_list_properties (G_OBJECT_GET_CLASS (config), &n);
-  g_assert_cmpuint (n, ==, 22);
+  g_assert_cmpuint (n, ==, 26);
   for (guint i = 0; i < n; i++)
     {
       g_auto (GValue) value = G_VALUE_INIT;
@@ -163,6 +167,9 @@ test_out_of_range (void)
     {"check-timeout", -1},
     {"leak-threshold", -1},
     {"statement-timeout", -1},
+    {"slow-acquire-threshold", -1},
+    {"slow-query-threshold", -1},
+    {"max-sql-length", G_MAXUINT},
     {"statement-cache-size", 10001},
   };
   g_autoptr (DbPoolConfig) config = db_pool_config_new ();
@@ -308,8 +315,11 @@ test_uri_query (void)
     "&pool_idle_timeout=5min&pool_max_lifetime=0&pool_lifetime_jitter=50&pool_max_uses=1000"
     "&pool_validate_after_idle=never&pool_hand_off_after=0&pool_idle_order=fifo"
     "&pool_reset_level=clean&pool_max_waiters=9&pool_keepalive=1min&pool_check_timeout=2s"
-    "&pool_leak_threshold=90s&pool_fail_on_deadlock=true&pool_lazy=true&pool_name=K%C3%A4se%20%26%20Brot"
+    "&pool_leak_threshold=90s&pool_fail_on_deadlock=true&pool_lazy=true&pool_name=K%C3%A4se%20%26%"
+    "20Brot"
     "&pool_prepared_statements=never&pool_statement_cache_size=0&pool_statement_timeout=3s"
+    "&pool_slow_acquire_threshold=1s&pool_slow_query_threshold=250ms"
+    "&pool_max_sql_length=1000000&pool_max_result_size=4294967295"
     "&pool_init_sql=SET%20a%20%3D%201;%20SELECT%202",
     &error);
   g_assert_no_error (error);
@@ -334,6 +344,10 @@ test_uri_query (void)
   g_assert_cmpint (settings.prepared_statements, ==, DB_PREPARED_STATEMENTS_NEVER);
   g_assert_cmpuint (settings.statement_cache_size, ==, 0);
   g_assert_cmpint (settings.statement_timeout, ==, 3 * G_TIME_SPAN_SECOND);
+  g_assert_cmpint (settings.slow_acquire_threshold, ==, G_TIME_SPAN_SECOND);
+  g_assert_cmpint (settings.slow_query_threshold, ==, 250 * G_TIME_SPAN_MILLISECOND);
+  g_assert_cmpuint (settings.max_sql_length, ==, 1000000);
+  g_assert_cmpuint (settings.max_result_size, ==, G_MAXUINT);
   g_object_get (config, "name", &name, "init-sql", &init_sql, NULL);
   g_assert_cmpstr (name, ==, "Käse & Brot");
   g_assert_cmpstr (init_sql, ==, "SET a = 1; SELECT 2");
@@ -383,7 +397,7 @@ test_uri_query_refused (void)
     {"pool_max_connections=0", "pool_max_connections", "0"},
     {"pool_max_connections=-5", "pool_max_connections", "-5"},
     {"pool_max_connections=ten", "pool_max_connections", "ten"},
-    {"pool_max_connections=", "pool_max_connections", "whole number"},
+    {"pool_max_connections=", "pool_max_connections", "empty"},
     {"pool_max_connections", "pool_max_connections", "missing"},
     {"pool_max_connections=4294967296", "pool_max_connections", "4294967296"},
     {"pool_max_connections=99999999999999999999999", "pool_max_connections", "2147483647"},

@@ -636,8 +636,74 @@ test_postgres_failures (Fixture *fixture, gconstpointer data)
   /* nobody listens on port 1: that may change, so it is tried again, until the time is over */
   config =
     g_object_new (DB_TYPE_POOL_CONFIG, "connection-timeout", 300 * G_TIME_SPAN_MILLISECOND, NULL);
-  assert_fails (fixture, "postgresql://user:" SECRET "@127.0.0.1:1/db", config, DB_ERROR_TIMEOUT,
+  assert_fails (fixture, "postgresql://user:" SECRET "@127.0.0.1:1/db", config, DB_ERROR_CONNECTION,
                 "refused");
+}
+
+/* A server that takes connections, and says nothing. Nobody has to run for that: the kernel takes
+ * them. */
+static char *
+make_silent_server (GSocket **server)
+{
+  g_autoptr (GInetAddress) loopback = g_inet_address_new_loopback (G_SOCKET_FAMILY_IPV4);
+  g_autoptr (GSocketAddress) any_port = g_inet_socket_address_new (loopback, 0);
+  g_autoptr (GSocketAddress) address = NULL;
+  g_autoptr (GError) error = NULL;
+
+  *server = g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, 0, &error);
+  g_assert_no_error (error);
+  g_assert_true (g_socket_bind (*server, any_port, FALSE, NULL));
+  g_assert_true (g_socket_listen (*server, NULL));
+  address = g_socket_get_local_address (*server, NULL);
+  return g_strdup_printf ("postgresql://anna:" SECRET "@127.0.0.1:%u/shop",
+                          g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (address)));
+}
+
+static gpointer
+cancel_late (gpointer cancellable)
+{
+  g_usleep (50 * G_TIME_SPAN_MILLISECOND); /* in the middle of it, most likely */
+  g_cancellable_cancel (cancellable);
+  return NULL;
+}
+
+/* Whoever hangs, the deadline holds, and so does a cancel. */
+static void
+test_postgres_hangs (Fixture *fixture, gconstpointer data)
+{
+  const gint64 timeout = 300 * G_TIME_SPAN_MILLISECOND;
+  g_autoptr (GSocket) server = NULL;
+  g_autofree char *uri = make_silent_server (&server);
+  g_autoptr (DbPoolConfig) config =
+    g_object_new (DB_TYPE_POOL_CONFIG, "connection-timeout", timeout, NULL);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GCancellable) other = g_cancellable_new ();
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  gint64 start = g_get_monotonic_time ();
+  GThread *thread;
+
+  /* blocking, and asynchronous */
+  assert_fails (fixture, uri, config, DB_ERROR_TIMEOUT, "within 0.3");
+  g_assert_cmpint (g_get_monotonic_time () - start, >=, 2 * timeout);
+  assert_fails (fixture, uri, config, DB_ERROR_TIMEOUT, "; a session of postgresql://anna@");
+  assert_fails (fixture, uri, config, DB_ERROR_TIMEOUT, "/shop is still being opened");
+
+  thread = g_thread_new ("cancel", cancel_late, cancellable);
+  start = g_get_monotonic_time ();
+  g_assert_null (db_pool_factory_create_pool (fixture->factory, uri, NULL, cancellable, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  g_thread_join (thread);
+
+  thread = g_thread_new ("cancel", cancel_late, other);
+  db_pool_factory_create_pool_async (fixture->factory, uri, NULL, other, store_result_cb, &result);
+  wait_for (NULL, &result);
+  g_assert_null (db_pool_factory_create_pool_finish (fixture->factory, result, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_thread_join (thread);
+  /* libpq itself would have waited for 10 s, and the pool for 30 */
+  g_assert_cmpint (g_get_monotonic_time () - start, <, 8 * G_TIME_SPAN_SECOND);
 }
 
 int
@@ -662,6 +728,7 @@ main (int argc, char **argv)
   ADD ("postgres", test_postgres);
   ADD ("postgres/from-env", test_postgres_from_env);
   ADD ("postgres/failures", test_postgres_failures);
+  ADD ("postgres/hangs", test_postgres_hangs);
 #undef ADD
 
   return g_test_run ();

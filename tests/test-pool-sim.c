@@ -96,6 +96,10 @@ step (SimWorld *world)
     sim_op_fork (world);
   else if (op < 820)
     sim_tick (world);
+  else if (op < 835)
+    sim_op_probe (world);
+  else if (op < 840)
+    sim_op_withdraw (world);
   else if (op < 970)
     sim_advance (world, world->now + sim_between (world, 1, 500));
   else

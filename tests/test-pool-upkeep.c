@@ -153,6 +153,77 @@ test_retire_lent (void)
   world_end (&world);
 }
 
+/* A change of the lifetime holds for the sessions that there are: those that are older than they
+ * may be now go, lent ones when they come back, and those that may live longer do. */
+static void
+test_lifetime_changes (void)
+{
+  World world;
+  DbSlot *slots[3];
+  gint64 born;
+
+  world_init (&world, 0, 3);
+  world_start (&world);
+  for (guint i = 0; i < 3; i++)
+    slots[i] = lend (&world);
+  born = slots[0]->opened_at;
+  give_back (&world, slots[0], DB_OUTCOME_CLEAN);
+  pass (&world, 10 * SECOND);
+
+  world.settings.max_lifetime = 20 * SECOND;
+  configure (&world);
+  pass (&world, 5 * SECOND);
+  g_assert_cmpuint (world.n_closes, ==, 0);
+  world.settings.max_lifetime = 30 * SECOND;
+  configure (&world);
+  pass (&world, 10 * SECOND);
+  g_assert_cmpuint (world.n_closes, ==, 0);
+  pass (&world, 10 * SECOND);
+  g_assert_cmpuint (world.n_closes, ==, 1);
+  g_assert_cmpint (world.closed_at[0], ==, born + 30 * SECOND);
+  give_back (&world, slots[1], DB_OUTCOME_CLEAN);
+  g_assert_cmpuint (world.n_closes, ==, 2);
+
+  world.settings.max_lifetime = 0;
+  configure (&world);
+  give_back (&world, slots[2], DB_OUTCOME_CLEAN);
+  pass (&world, 1000 * SECOND);
+  g_assert_cmpuint (world.n_closes, ==, 2);
+  world.settings.max_lifetime = 100 * SECOND;
+  configure (&world);
+  g_assert_cmpuint (world.n_closes, ==, 3);
+  g_assert_cmpuint (get_stats (&world).dropped[DB_DROP_LIFETIME], ==, 3);
+  world_end (&world);
+}
+
+/* A session that retires, and then may live longer, is needed as before: nothing takes its place.
+ */
+static void
+test_lifetime_changes_while_retiring (void)
+{
+  World world;
+  DbSlot *slot;
+
+  world_init (&world, 1, 2);
+  world.settings.max_lifetime = 100 * SECOND;
+  world_start (&world);
+  give_back (&world, lend (&world), DB_OUTCOME_CLEAN);
+  world.open_takes = 4 * SECOND;
+  world.end = OPEN_TRANSIENT;
+  pass (&world, 96 * SECOND);
+  slot = lend (&world);
+  g_assert_true (slot->retiring);
+  world.settings.max_lifetime = 1000 * SECOND;
+  configure (&world);
+  g_assert_false (slot->retiring);
+  give_back (&world, slot, DB_OUTCOME_CLEAN);
+  pass (&world, 100 * SECOND);
+  g_assert_cmpuint (world.n_opens, ==, 2);
+  g_assert_cmpuint (world.n_closes, ==, 0);
+  g_assert_cmpuint (get_stats (&world).idle, ==, 1);
+  world_end (&world);
+}
+
 /* A lifetime that does not end, or not in our lifetime. */
 static void
 test_endless (void)
@@ -506,6 +577,8 @@ main (int argc, char **argv)
   ADD ("keepalive-fails", test_keepalive_fails);
   ADD ("retire", test_retire);
   ADD ("retire-lent", test_retire_lent);
+  ADD ("lifetime-changes", test_lifetime_changes);
+  ADD ("lifetime-changes/while-retiring", test_lifetime_changes_while_retiring);
   ADD ("endless", test_endless);
   ADD ("warm-up", test_warm_up);
   ADD ("suspend", test_suspend);

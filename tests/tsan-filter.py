@@ -21,7 +21,8 @@ import sys
 import tempfile
 
 FOREIGN = re.compile(r"\((libglib|libgobject|libgio|libpq|libsqlite3)[-\d.]*\.so")
-OWN_FREE = re.compile(r"^\s+#\d+ (?:g_object_unref|g_type_free_instance|g_slice_free1)\b")
+# Who drops the last reference to an object or a closure comes after all who had one.
+OWN_FREE = re.compile(r"^\s+#\d+ (?:g_object_unref|g_type_free_instance|g_slice_free1|g_closure_unref)\b")
 
 
 def stacks(report):

@@ -17,6 +17,7 @@ const PAIRS = {
     Connection: ['begin', 'describe', 'execute', 'execute_many', 'execute_params', 'execute_script',
         'open_cursor', 'open_cursor_params', 'query', 'query_params', 'run_batch'],
     Cursor: ['close', 'fetch'],
+    HealthChecker: ['check'],
     Pool: ['acquire', 'acquire_full', 'begin', 'close', 'execute', 'execute_many', 'execute_params', 'query',
         'query_params', 'reconfigure', 'run_batch', 'warm_up'],
     PoolFactory: ['create_pool', 'create_postgres_pool', 'create_sqlite_pool'],

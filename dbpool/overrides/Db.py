@@ -29,6 +29,7 @@ from itertools import count
 from operator import index, itemgetter
 from random import random
 from time import sleep
+from traceback import print_exc
 from uuid import UUID
 
 from gi.module import get_introspection_module
@@ -764,6 +765,12 @@ def _is_row(row):
     )
 
 
+def _check_sql(sql):
+    # PyGObject ends a text there, without a word, and the rest of the statement would be missing.
+    if isinstance(sql, str) and "\0" in sql:
+        raise ValueError("the SQL text has a NUL character")
+
+
 def _make_batch(statements):
     if isinstance(statements, Db.Batch):
         return statements
@@ -776,6 +783,7 @@ def _make_batch(statements):
             raise TypeError(
                 f"statement {n} of the batch has to be a text, or a tuple of a text and its arguments"
             )
+        _check_sql(sql)
         batch.add_params(sql, _make_params(args))
     return batch
 
@@ -925,6 +933,7 @@ class Connection(Db.Connection):
         None, bool, int, float, str, bytes, Decimal, datetime, date, time, UUID and lists of these can
         be arguments. A Db.Params or a GLib.Variant of a tuple may be given instead, as the only one.
         """
+        _check_sql(sql)
         params = _make_params(args)
         try:
             if params is None:
@@ -935,6 +944,7 @@ class Connection(Db.Connection):
 
     def execute(self, sql, *args, cancellable=None):
         """Runs a statement and returns the number of rows that it changed."""
+        _check_sql(sql)
         params = _make_params(args)
         try:
             if params is None:
@@ -946,12 +956,14 @@ class Connection(Db.Connection):
     def execute_many(self, sql, rows, cancellable=None):
         """Runs a statement for each of many rows of arguments, all or nothing; how many rows of the
         database were changed."""
+        _check_sql(sql)
         params = _make_table(rows)
         with _informing(self):
             return Db.Connection.execute_many(self, sql, params, cancellable)
 
     def execute_script(self, sql, cancellable=None):
         """Runs statements one after the other, up to the first that fails."""
+        _check_sql(sql)
         with _informing(self):
             return Db.Connection.execute_script(self, sql, cancellable)
 
@@ -963,11 +975,13 @@ class Connection(Db.Connection):
 
     def describe(self, sql, cancellable=None):
         """What a statement takes and returns, without running it."""
+        _check_sql(sql)
         with _informing(self):
             return Db.Connection.describe(self, sql, cancellable)
 
     def open_cursor(self, sql, *args, batch_size=1000, cancellable=None):
         """A Db.Cursor, for more rows than memory should hold; the arguments are $1, $2 and so on."""
+        _check_sql(sql)
         params = _make_params(args)
         with _informing(self):
             return self.open_cursor_params(sql, params, batch_size, cancellable)
@@ -1001,6 +1015,7 @@ class Connection(Db.Connection):
 
     async def query_awaitable(self, sql, *args, cancellable=None):
         """query() for asyncio."""
+        _check_sql(sql)
         params = _make_params(args)
         return await self._await(
             lambda inner, done: self.query_params_async(sql, params, inner, done),
@@ -1010,6 +1025,7 @@ class Connection(Db.Connection):
 
     async def execute_awaitable(self, sql, *args, cancellable=None):
         """execute() for asyncio."""
+        _check_sql(sql)
         params = _make_params(args)
         return await self._await(
             lambda inner, done: self.execute_params_async(sql, params, inner, done),
@@ -1019,6 +1035,7 @@ class Connection(Db.Connection):
 
     async def execute_many_awaitable(self, sql, rows, cancellable=None):
         """execute_many() for asyncio."""
+        _check_sql(sql)
         params = _make_table(rows)
         return await self._await(
             lambda inner, done: self.execute_many_async(sql, params, inner, done),
@@ -1028,6 +1045,7 @@ class Connection(Db.Connection):
 
     async def execute_script_awaitable(self, sql, cancellable=None):
         """execute_script() for asyncio."""
+        _check_sql(sql)
         return await self._await(
             lambda inner, done: self.execute_script_async(sql, inner, done),
             self.execute_script_finish,
@@ -1046,6 +1064,7 @@ class Connection(Db.Connection):
 
     async def describe_awaitable(self, sql, cancellable=None):
         """describe() for asyncio."""
+        _check_sql(sql)
         return await self._await(
             lambda inner, done: self.describe_async(sql, inner, done),
             self.describe_finish,
@@ -1054,6 +1073,7 @@ class Connection(Db.Connection):
 
     async def open_cursor_awaitable(self, sql, *args, batch_size=1000, cancellable=None):
         """open_cursor() for asyncio: `async for row in await conn.open_cursor_awaitable(sql)`."""
+        _check_sql(sql)
         params = _make_params(args)
         return await self._await(
             lambda inner, done: self.open_cursor_params_async(sql, params, batch_size, inner, done),
@@ -1219,6 +1239,18 @@ def _close_pools():
     context.pop_thread_default()
 
 
+class DatabaseConfig(Db.DatabaseConfig):
+    def set_password(self, password):
+        """Sets the password; None for none."""
+        if password is not None and "\0" in password:
+            raise ValueError("a password cannot contain a zero byte")
+        Db.DatabaseConfig.set_password(self, password)
+
+
+DatabaseConfig = override(DatabaseConfig)
+__all__.append("DatabaseConfig")
+
+
 class Pool(Db.Pool):
     """A pool of connections. `with pool:` closes it at the end of the block."""
 
@@ -1363,7 +1395,12 @@ class Pool(Db.Pool):
             return
 
         def ask(pool, subject, *unused):
-            verdict = func(pool, subject, *user_data)
+            try:
+                verdict = func(pool, subject, *user_data)
+            except SystemExit:
+                # PyGObject would end the interpreter, on this thread, which waits for the main one.
+                print_exc()
+                return False
             return True if verdict is None else bool(verdict)
 
         Db.Pool.set_hook(self, hook, ask)
@@ -1470,6 +1507,34 @@ class PoolFactory(Db.PoolFactory):
             cancellable,
         )
 
+    async def create_postgres_pool_awaitable(self, database, config=None, cancellable=None):
+        """create_postgres_pool() for asyncio."""
+        return await _await(
+            lambda inner, done: self.create_postgres_pool_async(database, config, inner, done),
+            self.create_postgres_pool_finish,
+            cancellable,
+        )
+
+    async def create_sqlite_pool_awaitable(self, path, config=None, cancellable=None):
+        """create_sqlite_pool() for asyncio."""
+        return await _await(
+            lambda inner, done: self.create_sqlite_pool_async(path, config, inner, done),
+            self.create_sqlite_pool_finish,
+            cancellable,
+        )
+
 
 PoolFactory = override(PoolFactory)
 __all__.append("PoolFactory")
+
+
+class HealthChecker(Db.HealthChecker):
+    """Asks a pool and its database how they are."""
+
+    async def check_awaitable(self, cancellable=None):
+        """check() for asyncio."""
+        return await _await(self.check_async, self.check_finish, cancellable)
+
+
+HealthChecker = override(HealthChecker)
+__all__.append("HealthChecker")

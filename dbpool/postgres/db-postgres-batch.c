@@ -15,6 +15,10 @@
  * followed has been done meanwhile; so names from before the batch, which might be out of date, are
  * not used.
  *
+ * Where the results may become too large, the Sync of a batch that is all or nothing waits until
+ * they are there, so that it can still be made to fail. One of an independent batch fails by
+ * itself, and what it has changed stays: its Sync is on its way long before.
+ *
  * In both cases equal texts in a row that have no name are parsed once, as the statement without a
  * name, unless statements are never to be prepared and there is a Sync between them.
  *
@@ -60,6 +64,7 @@ struct _DbPostgresBatch
   gsize size_unflushed;
   gboolean closed; /* all has been queued, with the last Sync */
   gboolean failed;
+  gboolean exceeded;      /* because its results are too large: the server does not know */
   gboolean no_restart;    /* a part of it may have been committed */
   const char *shared_sql; /* what the statement without a name is, or NULL */
   GError *parse_error;    /* why there is none */
@@ -116,16 +121,24 @@ count (DbPostgresRun *self, DbPostgresItem *item, gsize size)
   batch->n_unflushed++;
 }
 
-/* A statement that fails instead of one that cannot be run. Takes @error. */
+/* A statement that fails instead of one that cannot be run. Takes @error, which may be NULL. */
 static gboolean
 queue_stop (DbPostgresRun *self, GError *error)
 {
-  DbPostgresItem *item = db_postgres_run_add (self, DB_POSTGRES_ITEM_STOP);
+  gboolean ok = db_postgres_run_queue_stop (self);
+  DbPostgresItem *item = db_postgres_run_get_last (self);
 
   item->error = error;
   count (self, item, STATEMENT_SIZE);
-  return PQsendQueryPrepared (self->session->conn, "dbpool_no_such_statement", 0, NULL, NULL, NULL,
-                              0);
+  return ok;
+}
+
+/* The Sync of a batch that is all or nothing. */
+static gboolean
+queue_end (DbPostgresRun *self)
+{
+  self->sync_due = FALSE;
+  return (!self->batch->exceeded || queue_stop (self, NULL)) && db_postgres_run_queue_sync (self);
 }
 
 static const char *
@@ -318,7 +331,8 @@ queue_next (DbPostgresRun *self)
       (is_independent (self) || db_postgres_run_get_last (self)->kind != DB_POSTGRES_ITEM_STOP))
     return TRUE;
   batch->closed = TRUE;
-  return is_independent (self) || db_postgres_run_queue_sync (self);
+  self->sync_due = self->by_row && !is_independent (self) && !self->plan->batch->no_rows;
+  return is_independent (self) || self->sync_due || queue_end (self);
 }
 
 /* Queues what there is room for. */
@@ -336,7 +350,7 @@ fill (DbPostgresRun *self)
         return FALSE;
     }
   self->flushing = TRUE;
-  return batch->closed || is_independent (self) || batch->n_unflushed == 0 ||
+  return (batch->closed && !self->sync_due) || is_independent (self) || batch->n_unflushed == 0 ||
          queue_flush_request (self);
 }
 
@@ -345,6 +359,7 @@ send_batch (DbPostgresRun *self)
 {
   g_clear_pointer (&self->batch, db_postgres_batch_free);
   self->batch = g_new0 (DbPostgresBatch, 1);
+  self->sync_due = FALSE;
   self->batch->window = is_independent (self) ? MIN_INDEPENDENT : MAX_STATEMENTS;
   self->batch->when = g_get_monotonic_time ();
   return db_postgres_run_enter_pipeline (self) &&
@@ -373,28 +388,73 @@ ends_transactions (const char *tag)
   return FALSE;
 }
 
+/* The results are too large. */
 static void
-take_batch (DbPostgresRun *self, PGresult *result)
+exceed (DbPostgresRun *self)
+{
+  DbPostgresBatch *batch = self->batch;
+  GError *error = db_statement_plan_new_exceeded_error (self->plan, is_independent (self));
+
+  if (is_independent (self))
+    {
+      batch->error = error;
+      return;
+    }
+  batch->failed = TRUE;
+  batch->exceeded = TRUE;
+  db_batch_run_add_error (self->plan->batch, error, &self->error);
+  self->refused = TRUE;
+  db_postgres_session_request_cancel (self->session, self->epoch);
+}
+
+static gboolean
+is_wanted (DbPostgresRun *self)
+{
+  return !self->batch->failed && self->batch->error == NULL;
+}
+
+/* By row: one of them, or the result without any at the end. */
+static void
+take_row (DbPostgresRun *self, const PGresult *result)
+{
+  if (is_wanted (self) && !self->plan->batch->no_rows && PQntuples (result) > 0 &&
+      !db_postgres_run_add_row (self, result))
+    exceed (self);
+}
+
+static void
+take_outcome (DbPostgresRun *self, const PGresult *result)
 {
   DbPostgresBatch *batch = self->batch;
   DbBatchRun *outcomes = self->plan->batch;
   DbResult *outcome;
   DbBatchItem item;
 
+  db_batch_run_get_item (outcomes, outcomes->n_done, &item);
+  db_postgres_run_note_command (self, result, item.sql);
+  batch->no_restart = batch->no_restart || ends_transactions (PQcmdStatus ((PGresult *) result));
+  if (!is_wanted (self))
+    return;
+  outcome = self->by_row
+              ? db_postgres_run_end_rows (self, result, outcomes->no_rows)
+              : db_postgres_result_convert (result, outcomes->no_rows, get_columns (self));
+  if (is_independent (self))
+    batch->result = outcome;
+  else
+    db_batch_run_add_result (outcomes, outcome);
+}
+
+static void
+take_batch (DbPostgresRun *self, PGresult *result)
+{
   if (db_postgres_run_get_first (self)->kind == DB_POSTGRES_ITEM_PREPARE)
-    g_clear_error (&batch->parse_error);
+    g_clear_error (&self->batch->parse_error);
   else
     {
-      db_batch_run_get_item (outcomes, outcomes->n_done, &item);
-      db_postgres_run_note_command (self, result, item.sql);
-      batch->no_restart = batch->no_restart || ends_transactions (PQcmdStatus (result));
-      outcome = db_postgres_result_convert (result, outcomes->no_rows, get_columns (self));
-      if (is_independent (self))
-        batch->result = outcome;
-      else if (!batch->failed)
-        db_batch_run_add_result (outcomes, outcome);
-      else
-        g_object_unref (outcome);
+      if (self->by_row)
+        take_row (self, result);
+      if (PQresultStatus (result) != PGRES_SINGLE_TUPLE)
+        take_outcome (self, result);
     }
   PQclear (result);
 }
@@ -521,13 +581,15 @@ next_batch (DbPostgresRun *self, const DbPostgresItem *item)
     }
   if (item->kind == DB_POSTGRES_ITEM_SYNC && is_independent (self))
     hand_over_outcome (self);
-  if (batch->closed)
+  if (batch->closed && !self->sync_due)
     return;
-  if (batch->failed)
+  if (batch->closed || batch->failed)
     {
+      if (self->sync_due && batch->n_under_way > 0)
+        return;
       batch->closed = TRUE;
       self->flushing = TRUE;
-      ok = is_independent (self) || db_postgres_run_queue_sync (self);
+      ok = is_independent (self) || queue_end (self);
     }
   else if (batch->n_under_way <= batch->window / 2 && batch->size <= MAX_SIZE / 2)
     ok = fill (self);

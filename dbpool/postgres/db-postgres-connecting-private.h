@@ -12,6 +12,10 @@
 /* The settings that libpq will get: those of @config and dbpool's defaults. */
 DbConninfo *db_postgres_make_conninfo (DbDatabaseConfig *config);
 
+/* What libpq would silently do without, or understand as something else, is DB_ERROR_CONFIGURATION.
+ * Blocks while files are looked at. */
+gboolean db_postgres_check_conninfo (DbDatabaseConfig *config, DbConninfo *info, GError **error);
+
 /* TRUE if the server is elsewhere and the connection to it is not verified. */
 gboolean db_postgres_conninfo_is_unverified (DbConninfo *info);
 

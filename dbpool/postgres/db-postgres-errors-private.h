@@ -24,8 +24,9 @@ GError *db_postgres_error_from_connection (PGconn *conn, const char *where);
  * otherwise. */
 GError *db_postgres_error_from_bind_count (const PGresult *result, guint n_params);
 
-/* An attempt to connect failed, with PQERRORS_VERBOSE or not. @ssl_mode: the sslmode in use. */
-GError *db_postgres_error_from_open (PGconn *conn, const char *where, const char *ssl_mode);
+/* An attempt to connect failed, @message being what PQerrorMessage() says, with PQERRORS_VERBOSE or
+ * not. @ssl_mode: the sslmode in use. */
+GError *db_postgres_error_from_open (const char *message, const char *where, const char *ssl_mode);
 
 /* TRUE when a server has answered with an error for which @conn's message has no SQLSTATE yet. */
 gboolean db_postgres_open_lacks_sqlstate (PGconn *conn);

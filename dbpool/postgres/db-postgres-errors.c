@@ -7,6 +7,7 @@
  *   connection to server at "127.0.0.1", port 5432 failed: FATAL:  28P01: password authentication …
  *   connection to server on socket "/tmp/.s.PGSQL.5432" failed: No such file or directory
  *   <TAB>Is the server running locally and accepting connections on that socket?
+ *   password retrieved from file "/home/anna/.pgpass"
  *
  * A severity and two spaces mark what a server said; the code behind it is there with
  * PQERRORS_VERBOSE. The rest are texts of libpq's own, which the opening thread asks for in the C
@@ -16,6 +17,7 @@
 
 #include "db-postgres-errors-private.h"
 
+#include "db-database-config-private.h"
 #include "db-error-info-private.h"
 #include "db-error-private.h"
 
@@ -132,7 +134,8 @@ db_postgres_error_from_bind_count (const PGresult *result, guint n_params)
 /* What one host answered. */
 typedef struct
 {
-  char *text;        /* without host, severity and code */
+  char *host;        /* which one it was, its addresses being one; "" before any was tried */
+  char *text;        /* without host, severity and code, where a server said it */
   char sqlstate[6];  /* "" where no server answered, or its code is unknown */
   gboolean answered; /* a server said it */
 } DbAttempt;
@@ -140,6 +143,7 @@ typedef struct
 static void
 attempt_clear (gpointer data)
 {
+  g_free (((DbAttempt *) data)->host);
   g_free (((DbAttempt *) data)->text);
 }
 
@@ -155,6 +159,9 @@ sqlstate_from_text (const char *text)
   } known[] = {
     {"password authentication failed for user ", "", "28P01"},
     {"no pg_hba.conf entry for ", "", "28000"},
+    {"pg_hba.conf rejects connection for ", "", "28000"},
+    {"connection requires a valid client certificate", "", "28000"},
+    {"certificate authentication failed for user ", "", "28000"},
     {"role \"", "\" does not exist", "28000"},
     {"database \"", "\" does not exist", "3D000"},
     {"sorry, too many clients already", "", "53300"},
@@ -188,10 +195,26 @@ begins_attempt (const char *line)
          g_str_has_prefix (line, "could not ") || g_str_has_prefix (line, "invalid ");
 }
 
+/* '"localhost", port 5432' of 'connection to server at "localhost" (::1), port 5432 failed: '. */
+static char *
+parse_host (const char *line)
+{
+  const char *start = strchr (line, '"');
+  const char *end = start != NULL ? strchr (start + 1, '"') : NULL;
+  const char *failed = end != NULL ? strstr (end, " failed: ") : NULL;
+  const char *port = failed != NULL ? g_strstr_len (end, failed - end, ", port ") : NULL;
+
+  if (failed == NULL || !g_str_has_prefix (line, "connection to "))
+    return g_strdup ("");
+  if (port == NULL)
+    port = failed;
+  return g_strdup_printf ("%.*s%.*s", (int) (end + 1 - start), start, (int) (failed - port), port);
+}
+
 static DbAttempt
 parse_attempt (const char *line)
 {
-  DbAttempt attempt = {NULL, "", FALSE};
+  DbAttempt attempt = {parse_host (line), NULL, "", FALSE};
   const char *said = strstr (line, ":  ");
   const char *sqlstate;
 
@@ -217,11 +240,19 @@ parse_attempt (const char *line)
   return attempt;
 }
 
-/* One entry for each host that was tried. */
-static GArray *
-parse_attempts (PGconn *conn)
+static void
+add_remark (DbAttempt *attempt, const char *remark)
 {
-  g_auto (GStrv) lines = g_strsplit (PQerrorMessage (conn), "\n", -1);
+  g_autofree char *text = attempt->text;
+
+  attempt->text = g_strdup_printf ("%s (%s)", text, remark);
+}
+
+/* One entry for each address that was tried. */
+static GArray *
+parse_attempts (const char *message)
+{
+  g_auto (GStrv) lines = g_strsplit (message, "\n", -1);
   GArray *attempts = g_array_new (FALSE, TRUE, sizeof (DbAttempt));
 
   g_array_set_clear_func (attempts, attempt_clear);
@@ -229,6 +260,8 @@ parse_attempts (PGconn *conn)
     {
       DbAttempt attempt;
 
+      if (attempts->len > 0 && g_str_has_prefix (*line, "password retrieved from file "))
+        add_remark (&g_array_index (attempts, DbAttempt, attempts->len - 1), *line);
       if ((*line)[0] == '\0' || (attempts->len > 0 && !begins_attempt (*line)))
         continue;
       attempt = parse_attempt (g_strstrip (*line));
@@ -240,7 +273,7 @@ parse_attempts (PGconn *conn)
 gboolean
 db_postgres_open_lacks_sqlstate (PGconn *conn)
 {
-  g_autoptr (GArray) attempts = parse_attempts (conn);
+  g_autoptr (GArray) attempts = parse_attempts (PQerrorMessage (conn));
 
   for (guint i = 0; i < attempts->len; i++)
     {
@@ -263,12 +296,30 @@ static const struct
   {"does not support SSL", DB_ERROR_CONFIGURATION, "switch TLS on in the server, or set ssl-mode"},
   {"root certificate file", DB_ERROR_CONFIGURATION, "set ssl-root-cert, or set ssl-mode"},
   {"certificate verify failed", DB_ERROR_CONFIGURATION,
-   "set ssl-root-cert to the authority of the server's certificate, or set ssl-mode"},
+   "set ssl-root-cert to the authority of the server's certificate, if that is not expired, "
+   "revoked or not yet valid, or set ssl-mode"},
   {"does not match host name", DB_ERROR_CONFIGURATION,
    "use the host that the certificate names, or set ssl-mode"},
+  {" alert unknown ca", DB_ERROR_AUTHENTICATION,
+   "the server does not trust the authority of the client's certificate: check ssl-cert"},
+  {" alert ", DB_ERROR_AUTHENTICATION,
+   "the server ended the TLS handshake: check ssl-cert, ssl-key and the TLS versions of both"},
+  {"has group or world access", DB_ERROR_CONFIGURATION,
+   "others must not be able to read ssl-key: chmod 0600"},
+  {"private key file", DB_ERROR_CONFIGURATION,
+   "set ssl-key to the key of ssl-cert, and the option sslpassword to that key's password, if it "
+   "has one"},
   {"certificate", DB_ERROR_CONFIGURATION, "check ssl-cert, ssl-key and ssl-root-cert"},
   {"private key", DB_ERROR_CONFIGURATION, "check ssl-key"},
-  {"channel binding", DB_ERROR_AUTHENTICATION, "check the option channel_binding"},
+  {"channel binding required, but SSL", DB_ERROR_CONFIGURATION,
+   "channel binding needs TLS: leave the option channel_binding out, or set ssl-mode"},
+  {"channel binding required", DB_ERROR_AUTHENTICATION,
+   "the server has to use TLS and scram-sha-256 for this user, or else leave the option "
+   "channel_binding out"},
+  {"auth method", DB_ERROR_AUTHENTICATION,
+   "change the server's pg_hba.conf, or the option require_auth"},
+  {"invalid SSL protocol version range", DB_ERROR_CONFIGURATION,
+   "check the options ssl_min_protocol_version and ssl_max_protocol_version"},
   {"invalid connection option", DB_ERROR_CONFIGURATION, "remove it from the options"},
   {"invalid port number", DB_ERROR_CONFIGURATION, "set port to a number from 1 to 65535"},
   {"invalid integer value", DB_ERROR_CONFIGURATION, "check the options"},
@@ -292,15 +343,30 @@ static const struct
   {"57P03", "try again later"},
 };
 
+/* For the refusals of pg_hba.conf, which end in how the client came; in the server's English. */
+static const char *
+get_advice (const DbAttempt *attempt)
+{
+  if (strstr (attempt->text, "client certificate") != NULL)
+    return "set ssl-cert and ssl-key";
+  if (strstr (attempt->text, "pg_hba.conf") != NULL &&
+      g_str_has_suffix (attempt->text, ", no encryption"))
+    return "check the server's pg_hba.conf, or let ssl-mode ask for TLS, which that may want";
+  if (strstr (attempt->text, "pg_hba.conf") != NULL &&
+      g_str_has_suffix (attempt->text, ", SSL encryption"))
+    return "check the server's pg_hba.conf, which may let this user in without TLS only";
+  for (gsize i = 0; i < G_N_ELEMENTS (remedies); i++)
+    if (strcmp (remedies[i].sqlstate, attempt->sqlstate) == 0)
+      return remedies[i].advice;
+  return NULL;
+}
+
 static GError *
 error_from_answer (const DbAttempt *attempt, const char *where)
 {
-  const char *advice = NULL;
+  const char *advice = get_advice (attempt);
   GError *error;
 
-  for (gsize i = 0; i < G_N_ELEMENTS (remedies); i++)
-    if (strcmp (remedies[i].sqlstate, attempt->sqlstate) == 0)
-      advice = remedies[i].advice;
   error =
     db_error_new_sqlstate (attempt->sqlstate, "cannot connect to %s: %s%s%s", where, attempt->text,
                            advice != NULL ? ": " : "", advice != NULL ? advice : "");
@@ -310,9 +376,25 @@ error_from_answer (const DbAttempt *attempt, const char *where)
   return error;
 }
 
+/* "…connection option "require_auth"" */
+static char *
+explain_unknown_option (const char *text)
+{
+  g_auto (GStrv) parts = g_strsplit (text, "\"", 3);
+
+  if (strstr (text, "invalid connection option") == NULL || g_strv_length (parts) < 2)
+    return NULL;
+  return db_database_config_explain_unknown (parts[1]);
+}
+
 static GError *
 error_from_complaint (const DbAttempt *attempt, const char *where, const char *ssl_mode)
 {
+  g_autofree char *unknown = explain_unknown_option (attempt->text);
+
+  if (unknown != NULL)
+    return g_error_new (DB_ERROR, DB_ERROR_CONFIGURATION, "cannot connect to %s: %s: it %s", where,
+                        attempt->text, unknown);
   for (gsize i = 0; i < G_N_ELEMENTS (complaints); i++)
     {
       gboolean about_ssl = strstr (complaints[i].advice, "ssl-mode") != NULL;
@@ -335,17 +417,55 @@ error_from_attempt (const DbAttempt *attempt, const char *where, const char *ssl
   return error_from_complaint (attempt, where, ssl_mode);
 }
 
-GError *
-db_postgres_error_from_open (PGconn *conn, const char *where, const char *ssl_mode)
+/* What counts of one host's addresses: a server that may be back soon before a refusal, and that
+ * before, say, an address at which it does not listen. */
+static guint
+get_weight (const DbAttempt *attempt, const GError *error)
 {
-  g_autoptr (GArray) attempts = parse_attempts (conn);
+  if (error->code != DB_ERROR_CONNECTION)
+    return 1;
+  return attempt->answered ? 2 : 0;
+}
+
+/* Of the attempts from @i on that were with the same host; @i is then the next one. */
+static GError *
+error_from_host (GArray *attempts, guint *i, const char *where, const char *ssl_mode)
+{
+  const char *host = g_array_index (attempts, DbAttempt, *i).host;
+  GError *chosen = NULL;
+  guint weight = 0;
+
+  for (; *i < attempts->len; (*i)++)
+    {
+      const DbAttempt *attempt = &g_array_index (attempts, DbAttempt, *i);
+      GError *error;
+
+      if (strcmp (attempt->host, host) != 0)
+        break;
+      error = error_from_attempt (attempt, where, ssl_mode);
+      if (chosen != NULL && get_weight (attempt, error) < weight)
+        {
+          g_error_free (error);
+          continue;
+        }
+      weight = get_weight (attempt, error);
+      g_clear_error (&chosen);
+      chosen = error;
+    }
+  return chosen;
+}
+
+GError *
+db_postgres_error_from_open (const char *message, const char *where, const char *ssl_mode)
+{
+  g_autoptr (GArray) attempts = parse_attempts (message);
   GError *error = NULL;
 
   /* Of several hosts, one that may be back soon makes the whole failure one that may pass. */
-  for (guint i = 0; i < attempts->len; i++)
+  for (guint i = 0; i < attempts->len;)
     {
       g_clear_error (&error);
-      error = error_from_attempt (&g_array_index (attempts, DbAttempt, i), where, ssl_mode);
+      error = error_from_host (attempts, &i, where, ssl_mode);
       if (error->code == DB_ERROR_CONNECTION)
         return error;
     }

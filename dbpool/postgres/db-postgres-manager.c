@@ -12,6 +12,7 @@
 #include "db-database-config-private.h"
 #include "db-error-private.h"
 #include "db-postgres-connecting-private.h"
+#include "db-postgres-health-private.h"
 #include "db-postgres-session-private.h"
 
 #include <string.h>
@@ -70,8 +71,28 @@ warn_once_if_unverified (DbPostgresManager *self, DbConninfo *info, const char *
 {
   if (db_postgres_conninfo_is_unverified (info) &&
       g_atomic_int_compare_and_exchange (&self->warned, FALSE, TRUE))
-    g_message ("%s: nothing proves that this is the right server: set ssl-mode to verify-full",
-               where);
+    db_log (DB_LOG_FACTS (DB_LOG_SERVER_UNVERIFIED, .database = where),
+            "%s: nothing proves that this is the right server: set ssl-mode to verify-full", where);
+}
+
+/* A password that is refused may have been replaced since its file was read: if another one is
+ * there now, that is tried, once. */
+static PGconn *
+connect_with_password_file (DbDatabaseConfig *config,
+                            DbConninfo *info,
+                            const char *where,
+                            GError **error)
+{
+  g_autoptr (GError) refusal = NULL;
+  PGconn *conn = db_postgres_connect (info, where, &refusal);
+
+  if (conn != NULL)
+    return conn;
+  if (g_error_matches (refusal, DB_ERROR, DB_ERROR_AUTHENTICATION) &&
+      db_database_config_renew_password (config, info))
+    return db_postgres_connect (info, where, error);
+  g_propagate_error (error, g_steal_pointer (&refusal));
+  return NULL;
 }
 
 /* Dates as ISO 8601, whatever the server, the database or the role have for a default. */
@@ -84,6 +105,17 @@ ensure_iso_dates (DbPostgresSession *session, GCancellable *cancellable, GError 
     return TRUE;
   return db_postgres_session_run_internal (session, "SET DateStyle = 'ISO'", ANSWER_TIMEOUT,
                                            cancellable, error);
+}
+
+static void
+tell_of_connection (DbPostgresSession *session)
+{
+  PGconn *conn = session->conn;
+
+  db_log (DB_LOG_FACTS (DB_LOG_POSTGRES_CONNECTED, .database = session->where),
+          "%s: connected to server process %d, version %s, %s", session->where, session->pid,
+          PQparameterStatus (conn, "server_version"),
+          PQsslInUse (conn) ? PQsslAttribute (conn, "protocol") : "without TLS");
 }
 
 static DbSession *
@@ -101,10 +133,14 @@ db_postgres_manager_open_session_with_config (DbConnectionManager *manager,
   if (g_cancellable_set_error_if_cancelled (cancellable, error))
     return NULL;
   info = db_postgres_make_conninfo (config);
-  if (!db_database_config_read_password_file (config, info, error))
-    return NULL;
+  if (!db_postgres_check_conninfo (config, info, error) ||
+      !db_database_config_read_password_file (config, info, error))
+    {
+      g_prefix_error (error, "cannot connect to %s: ", where);
+      return NULL;
+    }
   warn_once_if_unverified (self, info, where);
-  conn = db_postgres_connect (info, where, error);
+  conn = connect_with_password_file (config, info, where, error);
   if (conn == NULL)
     return NULL;
   session = db_postgres_session_new (conn, where);
@@ -114,6 +150,7 @@ db_postgres_manager_open_session_with_config (DbConnectionManager *manager,
       db_postgres_session_close (session);
       return NULL;
     }
+  tell_of_connection (session);
   return DB_SESSION (g_steal_pointer (&session));
 }
 
@@ -208,6 +245,18 @@ db_postgres_manager_reset_session (DbConnectionManager *manager,
   return ensure_iso_dates (self, cancellable, error);
 }
 
+static GVariant *
+db_postgres_manager_get_facts (DbConnectionManager *manager,
+                               DbSession *session,
+                               DbHealthFlags flags,
+                               GCancellable *cancellable,
+                               GError **error)
+{
+  return db_postgres_get_facts (DB_POSTGRES_SESSION (session),
+                                DB_POSTGRES_MANAGER (manager)->config,
+                                cancellable != NULL ? 0 : ANSWER_TIMEOUT, cancellable, error);
+}
+
 static void
 db_postgres_manager_close_session (DbConnectionManager *manager, DbSession *session)
 {
@@ -228,6 +277,7 @@ db_postgres_manager_iface_init (DbConnectionManagerInterface *iface)
   iface->reset_session = db_postgres_manager_reset_session;
   iface->close_session = db_postgres_manager_close_session;
   iface->describe = db_postgres_manager_describe;
+  iface->get_facts = db_postgres_manager_get_facts;
   iface->dup_database_config = db_postgres_manager_dup_database_config;
   iface->open_session_with_config = db_postgres_manager_open_session_with_config;
 }

@@ -119,6 +119,9 @@ struct _DbPostgresRun
   gboolean drained;    /* the server has answered everything */
   gboolean paused;     /* a stream has enough for now */
   gboolean cut;        /* rows were thrown away that were asked for */
+  gboolean by_row;     /* RUN, BATCH: rows come one by one, since there may be too many */
+  gboolean row_asked;  /* for the first item, that is */
+  gboolean refused;    /* @error is dbpool's, and tells more than the cancel that followed */
   ExecStatusType copy; /* the COPY that is being ended, or PGRES_EMPTY_QUERY */
   gboolean was_idle;   /* not in a transaction when it began */
   gboolean may_retry;  /* a prepared statement is out of date */
@@ -128,10 +131,11 @@ struct _DbPostgresRun
   PGresult *result;           /* RUN, DESCRIBE; OPEN: the first one */
   PGresult *names;            /* DESCRIBE: of the types */
   DbPostgresBatch *batch;     /* BATCH */
-  DbResultBuilder *rows;      /* FETCH */
-  DbPostgresColumns *columns; /* of @rows */
+  DbResultBuilder *rows;      /* FETCH; by row: of the first item */
+  DbPostgresColumns *columns; /* of @rows, where no statement has them */
   guint n_rows;               /* in it */
-  DbResult *part;             /* FETCH: the last rows */
+  DbResult *part;             /* FETCH: the last rows; RUN, by row: the result */
+  gboolean sync_due;          /* RUN: not sent before the statement is answered */
 };
 
 void db_postgres_run_init (DbPostgresRun *self,
@@ -159,6 +163,20 @@ DbResult *db_postgres_run_finish (DbPostgresRun *self, GError **error);
 const char *db_postgres_read_only_sql (gboolean read_only);
 
 /* For the kinds: */
+
+/* Rows one by one, in db-postgres-rows.c: they are gathered in @rows, and end with a last result
+ * that has none. FALSE: they have become too many, and were given up; what still comes has to be
+ * thrown away, and nobody else has been told. */
+void db_postgres_run_ask_for_rows (DbPostgresRun *self);
+gboolean db_postgres_run_add_row (DbPostgresRun *self, const PGresult *result);
+DbResult *db_postgres_run_end_rows (DbPostgresRun *self, const PGresult *last, gboolean no_rows);
+
+/* The statement is to fail with @error, which is taken, because of what came of it. */
+void db_postgres_run_refuse (DbPostgresRun *self, GError *error);
+
+/* Queues something that fails instead of a statement, so that the Sync that follows commits
+ * nothing. */
+gboolean db_postgres_run_queue_stop (DbPostgresRun *self);
 
 /* Notes what is sent; valid until the next one. */
 DbPostgresItem *db_postgres_run_add (DbPostgresRun *self, DbPostgresItemKind kind);

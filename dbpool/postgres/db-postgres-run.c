@@ -88,6 +88,9 @@ next_item (DbPostgresRun *self)
   self->first = (self->first + 1) & (self->n_slots - 1);
   self->n_items--;
   self->item_answered = FALSE;
+  self->row_asked = FALSE;
+  if (self->by_row) /* they belong to this item, which has failed */
+    g_clear_pointer (&self->rows, db_result_builder_free);
   if (self->kind->next != NULL)
     self->kind->next (self, &item);
   item_clear (&item);
@@ -195,6 +198,8 @@ static gboolean
 send_all (DbPostgresRun *self)
 {
   clear_items (self);
+  g_clear_pointer (&self->rows, db_result_builder_free);
+  self->row_asked = FALSE;
   self->n_nulls = 0;
   self->in_prelude = FALSE;
   self->drained = FALSE;
@@ -246,6 +251,8 @@ db_postgres_run_init (DbPostgresRun *self,
   self->items = self->inline_items;
   self->n_slots = DB_POSTGRES_N_ITEMS;
   self->copy = PGRES_EMPTY_QUERY;
+  self->by_row = plan->max_result_size != 0 &&
+                 (plan->request == DB_REQUEST_RUN || plan->request == DB_REQUEST_BATCH);
   self->deadline = G_MAXINT64;
   if (plan->timeout > 0)
     self->deadline = g_get_monotonic_time () + plan->timeout;
@@ -406,10 +413,10 @@ static void
 refuse_copy (DbPostgresRun *self, ExecStatusType status)
 {
   self->copy = status;
-  g_clear_error (&self->error);
-  self->error = g_error_new_literal (DB_ERROR, DB_ERROR_NOT_SUPPORTED,
-                                     "COPY from or to the client is not supported: use INSERT and "
-                                     "SELECT, or COPY with a file of the server");
+  db_postgres_run_refuse (
+    self, g_error_new_literal (DB_ERROR, DB_ERROR_NOT_SUPPORTED,
+                               "COPY from or to the client is not supported: use INSERT and "
+                               "SELECT, or COPY with a file of the server"));
   if (status == PGRES_COPY_OUT)
     db_postgres_session_request_cancel (self->session, self->epoch);
   else if (status == PGRES_COPY_BOTH || self->in_pipeline)
@@ -487,7 +494,8 @@ take_failure (DbPostgresRun *self, const PGresult *result)
     return;
   if (item->kind == DB_POSTGRES_ITEM_DEALLOCATE &&
       PQresultErrorField (result, PG_DIAG_SQLSTATE) != NULL)
-    g_debug ("%s: %s", self->session->where, PQresultErrorMessage (result));
+    db_log (DB_POSTGRES_LOG_FACTS (self->session, DB_LOG_POSTGRES_DEALLOCATE_FAILED), "%s: %s",
+            self->session->where, PQresultErrorMessage (result));
   else
     self->kind->fail (self, result);
 }
@@ -568,6 +576,8 @@ read_results (DbPostgresRun *self)
         flush (self);
       if (self->copy != PGRES_EMPTY_QUERY && !end_copy (self))
         return FALSE;
+      if (self->by_row)
+        db_postgres_run_ask_for_rows (self);
       if (self->gave_up || (!self->dead && PQisBusy (conn)))
         return self->gave_up;
       result = PQgetResult (conn);
@@ -707,6 +717,8 @@ db_postgres_run_start (DbPostgresRun *self, GSource *source)
     return DB_POSTGRES_DONE;
   self->has_source = source != NULL;
   self->epoch = db_postgres_session_begin (session, source);
+  if (resumes && self->refused) /* its first row, which had come before, was too large */
+    db_postgres_session_request_cancel (session, self->epoch);
   if (resumes)
     return db_postgres_run_advance (self, FALSE);
   self->was_idle = PQtransactionStatus (session->conn) == PQTRANS_IDLE;
@@ -741,7 +753,7 @@ make_stop_error (DbPostgresRun *self)
     return NULL;
   if (g_cancellable_is_cancelled (self->cancellable))
     return g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "Operation was cancelled");
-  if (self->error != NULL && g_error_matches (self->error, DB_ERROR, DB_ERROR_NOT_SUPPORTED))
+  if (self->refused && self->error != NULL)
     return NULL;
   if (self->was_late && failed)
     return g_error_new (DB_ERROR, DB_ERROR_TIMEOUT,

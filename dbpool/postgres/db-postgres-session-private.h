@@ -17,6 +17,7 @@
 #pragma once
 
 #include "db-lock-private.h"
+#include "db-log-private.h"
 #include "db-postgres-statements-private.h"
 #include "db-session-private.h"
 #include "db-statement-plan-private.h"
@@ -83,6 +84,12 @@ struct _DbPostgresSession
 /* Takes over @conn, which is connected. */
 DbPostgresSession *db_postgres_session_new (PGconn *conn, const char *where);
 
+/* For lines of the log about a session. */
+#define DB_POSTGRES_LOG_FACTS(session, event)                                                      \
+  DB_LOG_FACTS (event, .pool = db_session_get_log_pool (DB_SESSION (session)),                     \
+                .connection = db_session_get_log_id (DB_SESSION (session)),                        \
+                .database = (session)->where)
+
 gboolean db_postgres_session_is_forked (DbPostgresSession *self);
 
 /* FALSE when it is closed or broken. */
@@ -99,6 +106,12 @@ gboolean db_postgres_session_run_internal (DbPostgresSession *self,
                                            gint64 timeout,
                                            GCancellable *cancellable,
                                            GError **error);
+/* The same, with the result of the last statement; all its values are text. */
+DbResult *db_postgres_session_query_internal (DbPostgresSession *self,
+                                              const char *sql,
+                                              gint64 timeout,
+                                              GCancellable *cancellable,
+                                              GError **error);
 
 /* Reads the stream that is open, if one is, to its end. @timeout and @cancellable: as above. How
  * the statement ends does not matter. */

@@ -94,6 +94,8 @@ send_cancel_in_job (gpointer data)
   self->was_sent = sent;
   set_cancel_locked (self, self->cancel);
   db_lock_unlock (&self->lock);
+  db_log (DB_POSTGRES_LOG_FACTS (self, DB_LOG_POSTGRES_CANCEL), "%s: %s", self->where,
+          sent ? "the server was asked to cancel what runs" : "a cancel request did not arrive");
 }
 
 /* Sends one request. TRUE if it arrived before @deadline. */
@@ -271,6 +273,19 @@ db_postgres_session_run (DbSession *session,
                        error);
 }
 
+DbResult *
+db_postgres_session_query_internal (DbPostgresSession *self,
+                                    const char *sql,
+                                    gint64 timeout,
+                                    GCancellable *cancellable,
+                                    GError **error)
+{
+  const DbStatementPlan plan = {sql, NULL, DB_STATEMENT_SCRIPT, timeout};
+
+  return run_blocking (self, &plan, DB_POSTGRES_RUN_INTERNAL | DB_POSTGRES_RUN_ABANDON, cancellable,
+                       error);
+}
+
 gboolean
 db_postgres_session_run_internal (DbPostgresSession *self,
                                   const char *sql,
@@ -278,10 +293,8 @@ db_postgres_session_run_internal (DbPostgresSession *self,
                                   GCancellable *cancellable,
                                   GError **error)
 {
-  const DbStatementPlan plan = {sql, NULL, DB_STATEMENT_SCRIPT, timeout};
   g_autoptr (DbResult) result =
-    run_blocking (self, &plan, DB_POSTGRES_RUN_INTERNAL | DB_POSTGRES_RUN_ABANDON, cancellable,
-                  error);
+    db_postgres_session_query_internal (self, sql, timeout, cancellable, error);
 
   return result != NULL;
 }
@@ -591,8 +604,13 @@ receive_notice (void *data, const PGresult *result)
 
   if (g_strcmp0 (severity, "FATAL") == 0 || g_strcmp0 (severity, "PANIC") == 0)
     self->said_goodbye = TRUE;
-  g_debug ("%s: %s: %s", self->where, severity != NULL ? severity : "notice",
-           text != NULL ? text : PQresultErrorMessage (result));
+  /* What the server would write to its own log may be statements with their values. */
+  if (severity != NULL && (strcmp (severity, "LOG") == 0 || g_str_has_prefix (severity, "DEBUG")) &&
+      !db_log_wants (DB_DEBUG_SQL_VALUES))
+    return;
+  db_log (DB_POSTGRES_LOG_FACTS (self, DB_LOG_POSTGRES_NOTICE), "%s: %s: %s", self->where,
+          severity != NULL ? severity : "notice",
+          text != NULL ? text : PQresultErrorMessage (result));
 }
 
 /* In a forked child. libpq would say goodbye to the server, so it is not asked; descriptors are the

@@ -33,11 +33,24 @@ queue_statement (DbPostgresRun *self,
                               params->formats, 0);
 }
 
+/* What comes of a statement that changes something may be refused because of its size, and then it
+ * must not have been done: so the Sync, which commits, waits until the rows are there. */
+static gboolean
+may_be_undone (DbPostgresRun *self)
+{
+  return self->by_row && (self->plan->flags & DB_STATEMENT_NO_ROWS) == 0 &&
+         db_postgres_sql_has_word (self->plan->sql, "RETURNING");
+}
+
 static gboolean
 queue_pipeline (DbPostgresRun *self, DbPostgresStatement *statement, const DbPostgresParams *params)
 {
-  return db_postgres_run_enter_pipeline (self) && db_postgres_run_queue_preface (self, 1) &&
-         queue_statement (self, statement, params) && db_postgres_run_queue_sync (self);
+  if (!db_postgres_run_enter_pipeline (self) || !db_postgres_run_queue_preface (self, 1) ||
+      !queue_statement (self, statement, params))
+    return FALSE;
+  if (!self->sync_due)
+    return db_postgres_run_queue_sync (self);
+  return PQsendFlushRequest (self->session->conn);
 }
 
 static DbPostgresStatement *
@@ -64,7 +77,9 @@ send_with_params (DbPostgresRun *self)
   gboolean ok =
     db_postgres_params_init (&params, self->plan->params, self->plan->row, &self->error);
 
-  if (ok && (db_postgres_run_wants_setting (self) || (statement != NULL && !statement->prepared)))
+  self->sync_due = may_be_undone (self);
+  if (ok && (self->sync_due || db_postgres_run_wants_setting (self) ||
+             (statement != NULL && !statement->prepared)))
     ok = queue_pipeline (self, statement, &params);
   else if (ok)
     ok = queue_statement (self, statement, &params);
@@ -86,12 +101,50 @@ send_single (DbPostgresRun *self)
   return PQsendQuery (self->session->conn, self->plan->sql);
 }
 
+/* By row: each of them, and an empty result at the end. */
+static void
+take_rows (DbPostgresRun *self, PGresult *result)
+{
+  gboolean no_rows = (self->plan->flags & DB_STATEMENT_NO_ROWS) != 0;
+
+  if (!no_rows && !self->refused && PQntuples (result) > 0 &&
+      !db_postgres_run_add_row (self, result))
+    {
+      db_postgres_run_refuse (self, db_statement_plan_new_exceeded_error (self->plan, FALSE));
+      db_postgres_session_request_cancel (self->session, self->epoch);
+    }
+  if (PQresultStatus (result) != PGRES_SINGLE_TUPLE && !self->refused)
+    {
+      g_clear_object (&self->part);
+      self->part = db_postgres_run_end_rows (self, result, no_rows);
+    }
+}
+
 static void
 take_single (DbPostgresRun *self, PGresult *result)
 {
+  if (self->by_row)
+    take_rows (self, result);
+  if (PQresultStatus (result) == PGRES_SINGLE_TUPLE)
+    {
+      PQclear (result);
+      return;
+    }
   db_postgres_run_note_command (self, result, self->plan->sql);
   PQclear (self->result);
   self->result = result;
+}
+
+/* The statement has been answered. */
+static void
+next_single (DbPostgresRun *self, const DbPostgresItem *item)
+{
+  if (!self->sync_due || item->kind != DB_POSTGRES_ITEM_STATEMENT)
+    return;
+  self->sync_due = FALSE;
+  self->flushing = TRUE;
+  if ((self->refused && !db_postgres_run_queue_stop (self)) || !db_postgres_run_queue_sync (self))
+    db_postgres_run_break (self);
 }
 
 /* The first error says why; a second one only that the socket is gone. */
@@ -122,10 +175,12 @@ finish_single (DbPostgresRun *self)
   DbPostgresStatement *statement =
     self->n_items > 0 ? db_postgres_run_get_first (self)->statement : NULL;
 
+  if (self->part != NULL)
+    return g_steal_pointer (&self->part);
   return db_postgres_result_convert (self->result, (self->plan->flags & DB_STATEMENT_NO_ROWS) != 0,
                                      statement != NULL ? &statement->columns : NULL);
 }
 
 const DbPostgresRunKind db_postgres_single_kind = {
-  send_single, take_single, fail_single, NULL, again_single, finish_single,
+  send_single, take_single, fail_single, next_single, again_single, finish_single,
 };

@@ -65,10 +65,14 @@ make_last_part (DbPostgresRun *self, const PGresult *result)
 static void
 add_row (DbPostgresRun *self, const PGresult *result)
 {
-  if (self->rows == NULL)
-    self->rows = db_postgres_result_begin (result, &self->columns);
-  db_postgres_result_append (self->rows, result, self->columns);
-  self->paused = ++self->n_rows >= self->plan->n_rows;
+  if (db_postgres_run_add_row (self, result))
+    {
+      self->paused = ++self->n_rows >= self->plan->n_rows;
+      return;
+    }
+  self->cut = TRUE;
+  db_postgres_run_refuse (self, db_statement_plan_new_exceeded_error (self->plan, FALSE));
+  db_postgres_session_request_cancel (self->session, self->epoch);
 }
 
 static void

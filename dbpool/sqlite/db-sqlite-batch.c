@@ -28,6 +28,7 @@ typedef enum
 typedef struct
 {
   DbSqliteSession *session;
+  const DbStatementPlan *plan;
   DbBatchRun *run;
   gboolean keep; /* statements may be cached */
   BatchState state;
@@ -137,8 +138,8 @@ batch_run_next (Batch *self, GError **error)
     return FALSE;
   if (restarted)
     return TRUE;
-  result =
-    db_sqlite_run_statement (self->session, self->statement, item.params, item.row, want, &failure);
+  result = db_sqlite_run_statement (self->session, self->statement, item.params, item.row, want,
+                                    self->plan, &failure);
   if (result == NULL)
     return batch_fail (self, failure, error);
   db_batch_run_add_result (self->run, result);
@@ -179,6 +180,7 @@ db_sqlite_run_batch (DbSqliteSession *session, const DbStatementPlan *plan, GErr
 {
   Batch self = {
     .session = session,
+    .plan = plan,
     .run = plan->batch,
     .keep = (plan->flags & DB_STATEMENT_UNCACHED) == 0,
     .state = sqlite3_get_autocommit (session->db) ? BATCH_NOT_BEGUN : BATCH_INSIDE,

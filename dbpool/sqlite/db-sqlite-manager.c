@@ -14,6 +14,7 @@
 #include "db-lock-private.h"
 #include "db-pool-config-private.h"
 #include "db-session-private.h"
+#include "db-sqlite-health-private.h"
 #include "db-sqlite-manager.h"
 #include "db-sqlite-run-private.h"
 #include "db-sqlite-setup-private.h"
@@ -188,11 +189,8 @@ open_first_session (DbSqliteManager *self, GCancellable *cancellable, GError **e
 }
 
 static DbSession *
-db_sqlite_manager_open_session (DbConnectionManager *manager,
-                                GCancellable *cancellable,
-                                GError **error)
+open_session (DbSqliteManager *self, GCancellable *cancellable, GError **error)
 {
-  DbSqliteManager *self = DB_SQLITE_MANAGER (manager);
 
   if (!was_opened (self))
     {
@@ -202,6 +200,21 @@ db_sqlite_manager_open_session (DbConnectionManager *manager,
         return open_first_session (self, cancellable, error);
     }
   return (DbSession *) db_sqlite_setup_open (self->settings, cancellable, error);
+}
+
+static DbSession *
+db_sqlite_manager_open_session (DbConnectionManager *manager,
+                                GCancellable *cancellable,
+                                GError **error)
+{
+  DbSqliteManager *self = DB_SQLITE_MANAGER (manager);
+  DbSession *session = open_session (self, cancellable, error);
+
+  if (session != NULL)
+    db_log (DB_LOG_FACTS (DB_LOG_SQLITE_OPENED, .database = self->settings->description),
+            "%s: opened with SQLite %s%s", self->settings->description, sqlite3_libversion (),
+            DB_SQLITE_SESSION (session)->wal ? ", whose journal is WAL" : "");
+  return session;
 }
 
 static gboolean
@@ -265,6 +278,18 @@ db_sqlite_manager_reset_session (DbConnectionManager *manager,
   if (level == DB_RESET_NONE || (level == DB_RESET_DIRTY && !db_session_is_dirty (session)))
     return TRUE;
   return db_sqlite_setup_clean (self->settings, sqlite_session, self->restore, cancellable, error);
+}
+
+static GVariant *
+db_sqlite_manager_get_facts (DbConnectionManager *manager,
+                             DbSession *session,
+                             DbHealthFlags flags,
+                             GCancellable *cancellable,
+                             GError **error)
+{
+  return db_sqlite_get_facts (DB_SQLITE_SESSION (session),
+                              DB_SQLITE_MANAGER (manager)->settings->read_only, flags, cancellable,
+                              error);
 }
 
 static void
@@ -558,6 +583,7 @@ db_sqlite_manager_iface_init (DbConnectionManagerInterface *iface)
   iface->close_session = db_sqlite_manager_close_session;
   iface->suggest_config = db_sqlite_manager_suggest_config;
   iface->describe = db_sqlite_manager_describe;
+  iface->get_facts = db_sqlite_manager_get_facts;
 }
 
 /**

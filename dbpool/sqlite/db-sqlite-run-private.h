@@ -27,13 +27,24 @@ DbSqliteStatement *
 db_sqlite_run_obtain (DbSqliteSession *self, const char *sql, gboolean keep, GError **error);
 void db_sqlite_run_release (DbSqliteStatement *statement);
 
-/* Runs it to its end. @statement: may be NULL, for a text without one. */
+/* Runs it to its end. @statement: may be NULL, for a text without one. @plan: what it is a part of;
+ * says how large the result may be. */
 DbResult *db_sqlite_run_statement (DbSqliteSession *self,
                                    DbSqliteStatement *statement,
                                    DbParams *params,
                                    guint row,
                                    DbSqliteWant want,
+                                   const DbStatementPlan *plan,
                                    GError **error);
+
+/* Reads the row on which the statement stands, and goes to the next one. SQLITE_ROW or SQLITE_DONE;
+ * anything else with an error. */
+int db_sqlite_run_read_row (DbSqliteSession *self,
+                            DbSqliteStatement *statement,
+                            int n_columns,
+                            DbResultBuilder *builder,
+                            const DbStatementPlan *plan,
+                            GError **error);
 
 /* @copy: the values are copied, else borrowed until the bindings are cleared. */
 gboolean db_sqlite_run_bind (DbSqliteSession *self,

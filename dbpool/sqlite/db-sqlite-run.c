@@ -205,25 +205,113 @@ step_over_all (DbSqliteSession *self,
   return NULL;
 }
 
-static DbResult *
-step_all (DbSqliteSession *self, DbSqliteStatement *statement, GError **error)
+/* A large value is not copied before it is known that it may be. */
+static gboolean
+read_row (DbSqliteStatement *statement,
+          int n_columns,
+          DbResultBuilder *builder,
+          const DbStatementPlan *plan,
+          gboolean *exceeded)
 {
-  sqlite3_stmt *stmt = statement->stmt;
+  gboolean ok = TRUE;
+
+  if (plan->max_result_size == 0)
+    return db_sqlite_statement_read_row (statement, n_columns, builder);
+  *exceeded =
+    db_statement_plan_is_exceeded (plan, db_result_builder_get_size (builder) +
+                                           db_sqlite_statement_measure_row (statement, n_columns));
+  if (!*exceeded)
+    ok = db_sqlite_statement_read_row (statement, n_columns, builder);
+  *exceeded =
+    *exceeded || db_statement_plan_is_exceeded (plan, db_result_builder_get_size (builder));
+  return ok;
+}
+
+int
+db_sqlite_run_read_row (DbSqliteSession *self,
+                        DbSqliteStatement *statement,
+                        int n_columns,
+                        DbResultBuilder *builder,
+                        const DbStatementPlan *plan,
+                        GError **error)
+{
+  gboolean exceeded = FALSE;
+  int rc;
+
+  if (!read_row (statement, n_columns, builder, plan, &exceeded))
+    rc = SQLITE_NOMEM;
+  else if (exceeded)
+    {
+      g_propagate_error (error, db_statement_plan_new_exceeded_error (plan, FALSE));
+      return SQLITE_TOOBIG;
+    }
+  else
+    rc = sqlite3_step (statement->stmt);
+  if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+    db_sqlite_session_set_error (self, rc, statement->opens_another_file, error);
+  return rc;
+}
+
+static DbResult *
+step_all (DbSqliteSession *self,
+          DbSqliteStatement *statement,
+          const DbStatementPlan *plan,
+          GError **error)
+{
   g_autoptr (DbResultBuilder) builder = NULL;
-  int rc = sqlite3_step (stmt);
+  int rc = sqlite3_step (statement->stmt);
   /* Only now: a changed schema may have changed the columns. */
-  int n_columns = sqlite3_column_count (stmt);
+  int n_columns = sqlite3_column_count (statement->stmt);
 
   if (rc == SQLITE_ROW || rc == SQLITE_DONE)
     builder = db_sqlite_statement_new_builder (statement, n_columns);
+  else
+    db_sqlite_session_set_error (self, rc, statement->opens_another_file, error);
   while (rc == SQLITE_ROW)
-    rc = db_sqlite_statement_read_row (statement, n_columns, builder) ? sqlite3_step (stmt)
-                                                                      : SQLITE_NOMEM;
-  if (rc == SQLITE_DONE)
-    return finish_result (self, statement, DB_SQLITE_WANT_ROWS, g_steal_pointer (&builder));
+    rc = db_sqlite_run_read_row (self, statement, n_columns, builder, plan, error);
+  if (rc != SQLITE_DONE)
+    return NULL;
+  return finish_result (self, statement, DB_SQLITE_WANT_ROWS, g_steal_pointer (&builder));
+}
 
-  db_sqlite_session_set_error (self, rc, statement->opens_another_file, error);
+/* SQLite changes everything before it gives the first row, and keeps that when the rest is not
+ * wanted. So where rows may be too many, they are asked for in a savepoint. */
+static DbResult *
+step_all_or_nothing (DbSqliteSession *self,
+                     DbSqliteStatement *statement,
+                     const DbStatementPlan *plan,
+                     GError **error)
+{
+  DbResult *result;
+
+  if (!db_sqlite_session_exec (self, "SAVEPOINT dbpool_limit", NULL, error))
+    return NULL;
+  result = step_all (self, statement, plan, error);
+  sqlite3_reset (statement->stmt);
+  if (result != NULL && db_sqlite_session_exec (self, "RELEASE dbpool_limit", NULL, error))
+    return result;
+  g_clear_object (&result);
+  /* ON CONFLICT ROLLBACK has ended it already. */
+  if (!sqlite3_get_autocommit (self->db) &&
+      !(db_sqlite_session_exec (self, "ROLLBACK TO dbpool_limit", NULL, NULL) &&
+        db_sqlite_session_exec (self, "RELEASE dbpool_limit", NULL, NULL)))
+    self->broken = TRUE;
   return NULL;
+}
+
+static DbResult *
+step (DbSqliteSession *self,
+      DbSqliteStatement *statement,
+      DbSqliteWant want,
+      const DbStatementPlan *plan,
+      GError **error)
+{
+  if (want != DB_SQLITE_WANT_ROWS)
+    return step_over_all (self, statement, want, error);
+  if (plan->max_result_size != 0 && statement->changes_rows &&
+      sqlite3_column_count (statement->stmt) > 0)
+    return step_all_or_nothing (self, statement, plan, error);
+  return step_all (self, statement, plan, error);
 }
 
 /* A borrower's PRAGMA busy_timeout has put SQLite's own handler in place of ours: take its value
@@ -270,6 +358,7 @@ db_sqlite_run_statement (DbSqliteSession *self,
                          DbParams *params,
                          guint row,
                          DbSqliteWant want,
+                         const DbStatementPlan *plan,
                          GError **error)
 {
   DbResult *result = NULL;
@@ -286,8 +375,7 @@ db_sqlite_run_statement (DbSqliteSession *self,
           self->last_insert_id = sqlite3_last_insert_rowid (self->db);
           self->id_repeated = FALSE;
         }
-      result = want == DB_SQLITE_WANT_ROWS ? step_all (self, statement, error)
-                                           : step_over_all (self, statement, want, error);
+      result = step (self, statement, want, plan, error);
       sqlite3_reset (statement->stmt);
       note_effects (self, statement, in_transaction, result != NULL);
     }
@@ -315,7 +403,7 @@ run_single (DbSqliteSession *self, const DbStatementPlan *plan, GError **error)
       g_propagate_error (error, local_error);
       return NULL;
     }
-  result = db_sqlite_run_statement (self, statement, plan->params, plan->row, want, error);
+  result = db_sqlite_run_statement (self, statement, plan->params, plan->row, want, plan, error);
   db_sqlite_run_release (statement);
   return result;
 }
@@ -341,8 +429,8 @@ run_script (DbSqliteSession *self, const DbStatementPlan *plan, GError **error)
         return NULL;
       statement = prepare_next (self, plan->sql, sql, 0, &sql, &local_error);
       if (statement != NULL)
-        result =
-          db_sqlite_run_statement (self, statement, NULL, 0, DB_SQLITE_WANT_COUNT, &local_error);
+        result = db_sqlite_run_statement (self, statement, NULL, 0, DB_SQLITE_WANT_COUNT, plan,
+                                          &local_error);
       if (local_error != NULL)
         {
           g_propagate_prefixed_error (error, local_error, "statement %u of the script: ", n);

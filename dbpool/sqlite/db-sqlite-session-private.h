@@ -9,7 +9,8 @@
 
 #include <sqlite3.h>
 
-#include "db-session.h"
+#include "db-log-private.h"
+#include "db-session-private.h"
 #include "db-sqlite-statement-private.h"
 #include "db-sqlite-token-private.h"
 
@@ -24,6 +25,12 @@ typedef enum
   DB_SQLITE_STOP_TIMEOUT,
   DB_SQLITE_STOP_BUSY,
 } DbSqliteStop;
+
+/* For lines of the log about a session. */
+#define DB_SQLITE_LOG_FACTS(session, event, ...)                                                   \
+  DB_LOG_FACTS (event, .pool = db_session_get_log_pool (DB_SESSION (session)),                     \
+                .connection = db_session_get_log_id (DB_SESSION (session)),                        \
+                .database = (session)->description, __VA_ARGS__)
 
 struct _DbSqliteSession
 {
@@ -50,6 +57,8 @@ struct _DbSqliteSession
   gboolean transaction_read_only;
   gboolean holds_token;
   gboolean holds_token_to_read;
+  guint n_busy;          /* for the log: how often SQLite found a lock taken, ... */
+  gint64 waited;         /* ... and how long the session stood in the queue of writers */
   gboolean handle_lent;  /* somebody has the handle, and may have put hooks in place of ours */
   gint64 last_insert_id; /* of the handle, before the statement that runs */
   gboolean id_repeated;  /* since then a row was inserted that has the same */

@@ -121,8 +121,11 @@ db_sqlite_session_take_token (DbSqliteSession *self, const char *activity)
 {
   if (!db_sqlite_token_request (self->token, &self->ticket, activity))
     {
+      gint64 began = g_get_monotonic_time ();
+
       while (!db_sqlite_ticket_is_granted (&self->ticket) && db_sqlite_session_wait (self, 0))
         ;
+      self->waited += MAX (g_get_monotonic_time () - began, 1);
       if (!db_sqlite_token_end_wait (self->token, &self->ticket))
         return FALSE;
       if (self->stop == DB_SQLITE_STOP_CANCELLED)
@@ -153,6 +156,7 @@ busy_cb (gpointer data, int n_calls)
   static const guint8 delays[] = {1, 2, 5, 10, 15, 20, 25, 25, 25, 50};
   DbSqliteSession *self = data;
 
+  self->n_busy++;
   if (!self->entered && n_calls == 0)
     {
       /* The handle is used by its borrower, with no statement of ours around. */
@@ -353,6 +357,25 @@ db_sqlite_session_settle (DbSqliteSession *self)
     db_sqlite_token_wake_sleepers (self->token);
 }
 
+/* Not from where the waiting is, which SQLite is around of. */
+static void
+tell_of_waits (DbSqliteSession *self)
+{
+  gint64 waited = self->waited;
+  guint n_busy = self->n_busy;
+
+  self->waited = 0;
+  self->n_busy = 0;
+  if (!db_log_wants (DB_DEBUG_SQLITE))
+    return;
+  if (waited > 0)
+    db_log (DB_SQLITE_LOG_FACTS (self, DB_LOG_SQLITE_TOKEN_WAIT, .duration = waited),
+            "%s: waited %.1f ms for other sessions that write", self->description, waited / 1e3);
+  if (n_busy > 0)
+    db_log (DB_SQLITE_LOG_FACTS (self, DB_LOG_SQLITE_BUSY), "%s: was found locked %u times",
+            self->description, n_busy);
+}
+
 void
 db_sqlite_session_leave (DbSqliteSession *self)
 {
@@ -367,6 +390,8 @@ db_sqlite_session_leave (DbSqliteSession *self)
   self->deadline = G_MAXINT64;
   self->entered = FALSE;
   g_atomic_int_set (&self->cancel_state, CANCEL_STATE_IDLE);
+  if (self->waited > 0 || self->n_busy > 0)
+    tell_of_waits (self);
 }
 
 gboolean
@@ -575,6 +600,7 @@ void
 db_sqlite_session_close (DbSqliteSession *self)
 {
   sqlite3 *db = g_steal_pointer (&self->db);
+  gboolean in_use;
 
   /* In the child of a fork the handle is the parent's: closing it would touch the parent's files.
    */
@@ -583,11 +609,9 @@ db_sqlite_session_close (DbSqliteSession *self)
   db_sqlite_stream_end_all (self);
   db_sqlite_cache_clear (&self->cache);
   db_sqlite_token_begin_close (self->token);
-  if (sqlite3_close (db) != SQLITE_OK)
+  in_use = sqlite3_close (db) != SQLITE_OK;
+  if (in_use)
     {
-      g_warning ("A statement or another object of a handle of %s that was taken with "
-                 "db_sqlite_connection_get_handle() is still in use: the handle closes with it",
-                 self->description);
       sqlite3_busy_handler (db, NULL, NULL);
       sqlite3_progress_handler (db, 0, NULL, NULL);
       sqlite3_update_hook (db, NULL, NULL);
@@ -596,6 +620,11 @@ db_sqlite_session_close (DbSqliteSession *self)
   db_sqlite_token_end_close (self->token);
   if (self->holds_token)
     give_token (self);
+  if (in_use)
+    db_log (DB_SQLITE_LOG_FACTS (self, DB_LOG_HANDLE_IN_USE),
+            "A statement or another object of a handle of %s that was taken with "
+            "db_sqlite_connection_get_handle() is still in use: the handle closes with it",
+            self->description);
   DB_TSAN_RELEASE (self);
 }
 

@@ -324,6 +324,8 @@ open_handle (const DbSqliteSettings *settings, GError **error)
   sqlite3_db_config (db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
   sqlite3_db_config (db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
   sqlite3_db_config (db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+  /* It takes the address of a function from SQL; Debian has it switched on. */
+  sqlite3_db_config (db, SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0, NULL);
   /* "name" is a name, here too; a misspelt one is an error and not a text. */
   sqlite3_db_config (db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
   return db;

@@ -71,6 +71,9 @@ DbResultBuilder *db_sqlite_statement_new_builder (DbSqliteStatement *self, int n
 gboolean
 db_sqlite_statement_read_row (DbSqliteStatement *self, int n_columns, DbResultBuilder *builder);
 
+/* How many bytes its texts and blobs have. */
+gsize db_sqlite_statement_measure_row (DbSqliteStatement *self, int n_columns);
+
 typedef struct
 {
   GHashTable *table; /* SQL to statement, owned */

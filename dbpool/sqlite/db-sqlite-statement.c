@@ -347,6 +347,22 @@ db_sqlite_statement_read_row (DbSqliteStatement *self, int n_columns, DbResultBu
   return TRUE;
 }
 
+gsize
+db_sqlite_statement_measure_row (DbSqliteStatement *self, int n_columns)
+{
+  gsize size = 0;
+
+  for (int i = 0; i < n_columns; i++)
+    {
+      sqlite3_value *value = sqlite3_column_value (self->stmt, i);
+      int type = sqlite3_value_type (value);
+
+      if (type == SQLITE_TEXT || type == SQLITE_BLOB)
+        size += (gsize) sqlite3_value_bytes (value);
+    }
+  return size;
+}
+
 static void
 note_type (DbSqliteStatement *self, int column, int n_columns, DbValueType type)
 {

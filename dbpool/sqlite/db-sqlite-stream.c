@@ -113,7 +113,7 @@ stream_start (DbSqliteSession *session,
   if (can_be_stepped (statement))
     return stream_begin (session, self, statement, plan->params, plan->row, error);
   self->rows = db_sqlite_run_statement (session, statement, plan->params, plan->row,
-                                        DB_SQLITE_WANT_ROWS, error);
+                                        DB_SQLITE_WANT_ROWS, plan, error);
   db_sqlite_run_release (statement);
   return self->rows != NULL;
 }
@@ -160,7 +160,7 @@ take_rows (DbSqliteStream *self, guint n_rows, gboolean *done)
 static DbResult *
 read_rows (DbSqliteSession *session,
            DbSqliteStream *self,
-           guint n_rows,
+           const DbStatementPlan *plan,
            gboolean *done,
            GError **error)
 {
@@ -169,21 +169,18 @@ read_rows (DbSqliteSession *session,
     db_sqlite_statement_new_builder (statement, self->n_columns);
   int rc = self->has_row ? SQLITE_ROW : SQLITE_DONE;
 
-  for (guint n = 0; rc == SQLITE_ROW && n < n_rows; n++)
-    rc = db_sqlite_statement_read_row (statement, self->n_columns, builder)
-           ? sqlite3_step (statement->stmt)
-           : SQLITE_NOMEM;
+  for (guint n = 0; rc == SQLITE_ROW && n < plan->n_rows; n++)
+    rc = db_sqlite_run_read_row (session, statement, self->n_columns, builder, plan, error);
   *done = rc == SQLITE_DONE;
   if (rc == SQLITE_ROW || rc == SQLITE_DONE)
     return db_result_builder_finish (g_steal_pointer (&builder), -1, -1);
-  db_sqlite_session_set_error (session, rc, statement->opens_another_file, error);
   return NULL;
 }
 
 static DbResult *
 stream_fetch (DbSqliteSession *session,
               DbSqliteStream *self,
-              guint n_rows,
+              const DbStatementPlan *plan,
               gboolean *done,
               GError **error)
 {
@@ -197,8 +194,8 @@ stream_fetch (DbSqliteSession *session,
   if (db_sqlite_session_is_stopped (session, error))
     return NULL;
   if (self->statement == NULL)
-    return take_rows (self, n_rows, done);
-  return read_rows (session, self, n_rows, done, error);
+    return take_rows (self, plan->n_rows, done);
+  return read_rows (session, self, plan, done, error);
 }
 
 DbResult *
@@ -216,7 +213,7 @@ db_sqlite_stream_fetch (DbSqliteSession *session, const DbStatementPlan *plan, G
                            "them failed or was given up");
       return NULL;
     }
-  part = stream_fetch (session, self, plan->n_rows, &done, error);
+  part = stream_fetch (session, self, plan, &done, error);
   if (part == NULL || done)
     {
       stream_end (session, self);

@@ -313,7 +313,10 @@ make_pool (Bench *self, guint size, GError **error)
   Probe *probe;
   gboolean ok;
 
-  config = g_object_new (DB_TYPE_POOL_CONFIG, "max-connections", size, NULL);
+  config = db_pool_config_new_from_env (NULL, error);
+  if (config == NULL)
+    return NULL;
+  g_object_set (config, "max-connections", size, NULL);
   manager = db_pool_factory_create_manager (factory, self->uri, config, error);
   pool = manager != NULL ? db_pool_new (manager, config, error) : NULL;
   if (pool == NULL)
@@ -416,7 +419,8 @@ tool_bench (int argc, char **argv)
         "the\n"
         "work early; a second one cancels the statements that run, a third leaves the tables.\n"
         "\"wait\" is the time until a connection was had, \"total\" that until it was given back.\n"
-        "Without a URI, DATABASE_URL is taken.\n"
+        "Without a URI, DATABASE_URL is taken, or PGHOST, PGDATABASE and so on. The settings of\n"
+        "the pool may stand in DBPOOL_IDLE_TIMEOUT and so on, but for its size.\n"
         "\n"
         "Exit status: 0 success, 1 errors or money lost, 2 wrong usage, 128 and the number of\n"
         "the signal after an interruption.\n",

@@ -99,55 +99,83 @@ blank (char *start, const char *end)
     *start++ = 'x';
 }
 
-/* Makes the passwords in @uri unreadable: between ":" and "@" in front of the host, and in the
- * query. */
+/* Makes unreadable what may be a secret in @uri, which may be no good one: all between the first
+ * ":" and the last "@", which a password may have in it, and all that follows a "=". */
 static void
-blank_passwords (char *uri)
+blank_secrets (char *uri)
 {
   char *authority = strstr (uri, "://");
-  char *query = strchr (uri, '?');
+  char *at = strrchr (uri, '@');
 
   if (authority != NULL)
     {
       char *user = authority + strlen ("://");
-      char *at = strpbrk (user, "@/");
-      char *colon;
+      char *colon = at != NULL && at > user ? memchr (user, ':', (gsize) (at - user)) : NULL;
 
-      if (at != NULL && *at == '@')
-        {
-          colon = memchr (user, ':', (gsize) (at - user));
-          if (colon != NULL)
-            blank (colon + 1, at);
-          query = strchr (at, '?');
-        }
+      if (colon != NULL)
+        blank (colon + 1, at);
     }
-  for (char *item = query; item != NULL; item = strchr (item, '&'))
+  for (char *value = strchr (uri, '='); value != NULL; value = strchr (value, '='))
     {
-      char *value;
-
-      item++;
-      value = item + strcspn (item, "=&");
-      if (*value == '=' && g_strstr_len (item, value - item, "password") != NULL)
-        blank (value + 1, value + strcspn (value, "&"));
+      value++;
+      blank (value, value + strcspn (value, "&"));
     }
+}
+
+static const char *
+get_variable (const char *name)
+{
+  const char *value = g_getenv (name);
+
+  return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* What libpq would find in its own variables, or NULL; the password and the rest it finds there. */
+static char *
+make_uri_from_environment (void)
+{
+  static const char *const variables[][2] = {{"PGHOST", "host"},
+                                             {"PGHOSTADDR", "hostaddr"},
+                                             {"PGPORT", "port"},
+                                             {"PGUSER", "user"}};
+  const char *database = get_variable ("PGDATABASE");
+  g_autofree char *path = database != NULL ? g_uri_escape_string (database, NULL, FALSE) : NULL;
+  g_autoptr (GString) uri = g_string_new ("postgresql:///");
+  char separator = '?';
+
+  if (get_variable ("PGSERVICE") != NULL)
+    return g_strdup ("postgresql://");
+  if (path != NULL)
+    g_string_append (uri, path);
+  for (gsize i = 0; i < G_N_ELEMENTS (variables); i++)
+    if (get_variable (variables[i][0]) != NULL)
+      {
+        g_autofree char *value = g_uri_escape_string (get_variable (variables[i][0]), NULL, FALSE);
+
+        g_string_append_printf (uri, "%c%s=%s", separator, variables[i][1], value);
+        separator = '&';
+      }
+  return path != NULL || separator == '&' ? g_strdup (uri->str) : NULL;
 }
 
 char *
 tool_take_uri (char *argument)
 {
-  const char *from_environment = g_getenv ("DATABASE_URL");
   char *uri;
 
   if (argument != NULL && strcmp (argument, "-") != 0)
     {
       uri = g_strdup (argument);
-      blank_passwords (argument);
+      blank_secrets (argument);
       return uri;
     }
-  if (from_environment != NULL && from_environment[0] != '\0')
-    return g_strdup (from_environment);
-  tool_complain_usage ("the URI of the database is missing, and DATABASE_URL is not set");
-  return NULL;
+  uri = g_strdup (get_variable ("DATABASE_URL"));
+  if (uri == NULL)
+    uri = make_uri_from_environment ();
+  if (uri == NULL)
+    tool_complain_usage ("the URI of the database is missing, and neither DATABASE_URL nor PGHOST, "
+                         "PGDATABASE and the like are set");
+  return uri;
 }
 
 gboolean
@@ -291,8 +319,10 @@ describe_commands (void)
           "Each command has its own --help. A database is named by a URI:\n"
           "  postgresql://user@host/database\n"
           "  sqlite:path/of/file\n"
-          "Where a command gets none (or -), it takes the one in DATABASE_URL, which keeps\n"
-          "passwords off the command line.\n"
+          "Where a command gets none (or -), it takes the one in DATABASE_URL, or else what\n"
+          "psql takes: PGHOST, PGDATABASE, PGUSER, PGPASSWORD, PGSERVICE and so on. That keeps\n"
+          "passwords off the command line; the environment is for this user alone to read. A\n"
+          "password in a URI disappears from the list of processes when the command begins.\n"
           "\n"
           "Exit status: 0 success, 1 failure, 2 wrong usage.\n");
   return g_string_free (text, FALSE);

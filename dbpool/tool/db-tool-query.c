@@ -118,7 +118,8 @@ tool_query (int argc, char **argv)
   if (!tool_parse_options (
         &argc, &argv, "URI SQL [PARAMETER...]",
         "Runs one SQL statement, in which $1, $2 ... stand for the parameters.",
-        "A URI of - stands for the one in DATABASE_URL. The parameter \\N is NULL. Put -- in "
+        "A URI of - stands for the one in DATABASE_URL, or what PGHOST, PGDATABASE and so\n"
+        "on say. The parameter \\N is NULL. Put -- in "
         "front\n"
         "of the first parameter that begins with a dash.\n"
         "\n"

@@ -31,6 +31,7 @@ function environment() {
     GLib.setenv('SHOP_POOL_LAZY', 'true', true);
     check('a database from the environment',
         Db.DatabaseConfig.new_from_env('SHOP').to_string() === 'postgresql://db.example.org/');
+    check('nobody has refused it', Db.DatabaseConfig.new_from_env('SHOP').was_refused() === false);
     check('a pool from the environment', Db.PoolConfig.new_from_env('SHOP').lazy);
     GLib.setenv('SHOP_POOL_LAZY', 'maybe', true);
     check('a bad variable is named',
@@ -64,6 +65,19 @@ async function otherSchemes() {
     check('a scheme of one\'s own', [...pool.query('SELECT 1 AS one', null, null)][0].one === 1 &&
         uris.join() === 'mydb:x' && pool.get_config().max_connections === 1);
     pool.close(0, null);
+    factory.register('throws', () => {
+        throw new Error('a mistake');
+    });
+    factory.register('nothing', () => null);
+    let thrown = null;
+    try {
+        factory.create_pool('throws:x', null, null);
+    } catch (e) {
+        thrown = e.message;
+    }
+    check('what a function throws is the error', thrown?.includes('a mistake'));
+    check('one that returns nothing',
+        refused(Db.Error.FAILED, () => factory.create_pool('nothing:x', null, null))?.includes('“nothing”'));
     check('dbpool\'s own are refused',
         refused(Db.Error.CONFIGURATION, () => factory.register('sqlite', () => null)) !== null);
 }

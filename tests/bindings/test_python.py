@@ -119,6 +119,25 @@ class TestQueries(Story):
             self.assertIn(words, str(caught.exception))
         self.assertEqual(self.lent(), 0)
 
+    def test_sql_with_a_zero_byte(self):
+        self.pool.execute("INSERT INTO dbpool_python VALUES (1, 'a')")
+        sql = "DELETE FROM dbpool_python\0 WHERE id = 2"
+        with self.pool.acquire() as conn:
+            for call in (
+                lambda: conn.execute(sql),
+                lambda: conn.query(sql),
+                lambda: conn.execute_script(sql),
+                lambda: conn.execute_many(sql, [()]),
+                lambda: conn.describe(sql),
+                lambda: conn.open_cursor(sql),
+                lambda: conn.run_batch([sql]),
+                lambda: asyncio.run(conn.execute_awaitable(sql)),
+                lambda: asyncio.run(conn.query_awaitable(sql)),
+            ):
+                with self.assertRaisesRegex(ValueError, "NUL"):
+                    call()
+        self.assertEqual(self.pool.query("SELECT count(*) FROM dbpool_python")[0][0], 1)
+
     def test_errors(self):
         error = self.assertError(Db.Error.QUERY, self.pool.query, "SELEKT 1")
         self.assertIn("SELEKT", error.message)

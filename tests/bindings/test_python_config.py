@@ -93,7 +93,8 @@ class TestSources(Story):
             source = Gio.SettingsSchemaSource.new_from_directory(folder, None, False)
             schema = source.lookup("org.example.Shop.pool", False)
         backend = Gio.memory_settings_backend_new()
-        settings = Gio.Settings.new_full(schema, backend, "/org/example/shop/")
+        self.assertIsNotNone(schema.get_path())  # without one Gio.Settings.new() ends the program
+        settings = Gio.Settings.new_full(schema, backend, None)
         # while it runs
         pool_config = self.pool.get_config()
         self.assertTrue(pool_config.bind_settings(settings))
@@ -115,6 +116,16 @@ class TestFactory(Story):
             self.assertEqual(pool.query("SELECT 1")[0][0], 1)
         with asyncio.run(Db.PoolFactory().create_pool_awaitable(self.uri, config)) as pool:
             self.assertEqual(pool.get_stats().get_total(), 0)
+
+    def test_awaitable(self):
+        factory = Db.PoolFactory()
+        if self.uri.startswith("sqlite:"):
+            created = factory.create_sqlite_pool_awaitable(":memory:", Db.PoolConfig(name="it"))
+        else:
+            database = Db.DatabaseConfig.new_from_uri(self.uri)
+            created = factory.create_postgres_pool_awaitable(database, Db.PoolConfig(name="it"))
+        with asyncio.run(created) as pool:
+            self.assertEqual((pool.get_name(), pool.query("SELECT 1")[0][0]), ("it", 1))
 
     def test_register(self):
         uris = []
@@ -163,6 +174,43 @@ class TestFactory(Story):
             )
         self.assertIn("“broken” failed without an error", error.message)
         self.assertError(Db.Error.FAILED, factory.create_manager, "nothing:x", None)
+
+    def test_register_odd_managers(self):
+        one = self.make_manager()
+
+        def make_closed_pool(uri):
+            pool = Db.PoolFactory().create_pool(self.uri, None, None)
+            pool.close()
+            return pool
+
+        factory = Db.PoolFactory()
+        for name, function in [
+            ("same", lambda uri: one),
+            ("pool", lambda uri: Db.PoolFactory().create_pool(self.uri, None, None)),
+            ("closed", make_closed_pool),
+            ("text", lambda uri: "a manager"),
+            ("object", lambda uri: Db.PoolConfig()),
+            ("itself", lambda uri: factory.create_pool("itself:x", Db.PoolConfig(lazy=True), None)
+             if len(depth) < 3 and not depth.append(uri) else None),
+        ]:
+            factory.register(name, function)
+        depth = []
+
+        # One manager for two pools: they have their sessions to themselves.
+        with factory.create_pool("same:1", None, None) as first:
+            with factory.create_pool("same:2", None, None) as second:
+                self.assertEqual(second.query("SELECT 1")[0][0], 1)
+            self.assertError(Db.Error.CLOSED, second.query, "SELECT 1")
+            self.assertEqual(first.query("SELECT 2")[0][0], 2)
+        with factory.create_pool("pool:x", None, None) as quota:
+            self.assertEqual(quota.query("SELECT 1")[0][0], 1)
+        self.assertError(Db.Error.CLOSED, factory.create_pool, "closed:x", None, None)
+        with contextlib.redirect_stderr(io.StringIO()):
+            for name in "text", "object", "itself":
+                error = self.assertError(
+                    Db.Error.FAILED, factory.create_pool, f"{name}:x", None, None
+                )
+                self.assertIn(f"“{name}”", error.message)
 
     def test_register_keeps_its_function(self):
         def make(uri):

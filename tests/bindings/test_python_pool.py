@@ -106,12 +106,16 @@ class TestHooks(PoolStory):
         def out_of_order(*unused):
             raise KeyError("not a GLib.Error")
 
+        def leave(*unused):
+            sys.exit(3)
+
         def refuse(*unused):
             raise GLib.Error.new_literal(Db.error_quark(), "not today", Db.Error.CONFIGURATION)
 
         for hook in (Db.Hook.BEFORE_CONNECT, Db.Hook.AFTER_CONNECT, Db.Hook.BEFORE_ACQUIRE):
             for func, code, words in (
                 (out_of_order, Db.Error.FAILED, "failed without an error"),
+                (leave, Db.Error.FAILED, "failed without an error"),
                 (lambda *unused: False, Db.Error.FAILED, "failed without an error"),
                 (refuse, Db.Error.CONFIGURATION, "not today"),
             ):
@@ -128,6 +132,7 @@ class TestHooks(PoolStory):
                     self.assertIn(hook.value_nick, error.message)
                     self.assertIn(pool.get_name(), error.message)
                     self.assertEqual("KeyError" in printed.getvalue(), func is out_of_order)
+                    self.assertEqual("SystemExit" in printed.getvalue(), func is leave)
                     self.assertIn(words, pool.dup_open_error().message)
 
     def test_another_session_takes_its_place(self):

@@ -550,6 +550,18 @@ class TestCancellation(CancelStory):
 
             self.assertEqual(asyncio.run(story())[0][0], 2)
 
+    def test_limits_of_size(self):
+        config = Db.PoolConfig(max_connections=1, max_sql_length=200, max_result_size=100000)
+        numbers = (
+            "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 50000) SELECT x FROM c"
+        )
+        with Db.PoolFactory().create_pool(self.uri, config, None) as pool, pool.acquire() as conn:
+            self.assertError(Db.Error.LIMIT, conn.query, "SELECT 1" + " " * 200)
+            self.assertError(Db.Error.LIMIT, conn.query, numbers)
+            self.assertEqual(sum(1 for row in conn.open_cursor(numbers, batch_size=1000)), 50000)
+            pool.get_config().props.max_result_size = 0
+            self.assertEqual(len(conn.query(numbers)), 50000)
+
     def test_one_call_at_a_time(self):
         with self.pool.acquire() as conn:
             cancellable = Gio.Cancellable()

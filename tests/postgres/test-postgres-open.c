@@ -7,6 +7,7 @@
 
 #include "db-error-private.h"
 #include "db-postgres-connecting-private.h"
+#include "log-capture.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
@@ -116,9 +117,9 @@ test_open_with_config (void)
   fixture_assert_text (session, "SHOW application_name", "two");
   fixture_assert_text (session, "SHOW work_mem", "123kB");
   fixture_close (manager, session);
-  g_test_expect_message ("dbpool", G_LOG_LEVEL_WARNING, "*application-name cannot be set*");
+  log_expect (G_LOG_LEVEL_WARNING, "*application-name cannot be set*");
   g_object_set (renamed, "application-name", "three", NULL);
-  g_test_assert_expected_messages ();
+  log_assert_expected ();
 
   db_database_config_set_password (refused, "geheim");
   g_assert_null (db_connection_manager_open_session_with_config (manager, refused, NULL, &error));
@@ -360,7 +361,7 @@ test_defaults (void)
   assert_default ("postgresql://localhost,db.example.org/", "sslmode", "verify-full");
   assert_default ("postgresql://localhost/?hostaddr=192.0.2.1", "sslmode", "verify-full");
   assert_default ("postgresql://db.example.org/?sslmode=disable", "sslmode", "disable");
-  assert_default ("postgresql://db.example.org/?service=x", "sslmode", NULL);
+  assert_default ("postgresql://db.example.org/?service=x", "sslmode", "verify-full");
   assert_default ("postgresql://db.example.org/?sslrootcert=/a", "sslrootcert", "/a");
   assert_default ("postgresql:///", "connect_timeout", "10");
   assert_default ("postgresql:///?connect_timeout=3", "connect_timeout", "3");

@@ -9,6 +9,7 @@
 #include "db-error-private.h"
 #include "db-lock-private.h"
 #include "db-pool-stats-private.h"
+#include "log-capture.h"
 #include "scenario.h"
 
 #include <stdlib.h>
@@ -34,7 +35,6 @@ typedef struct
   Mode mode;
 } Scenario;
 
-static DbLock the_lock;
 static gboolean thorough;
 static const char *running; /* for the watchdog */
 
@@ -425,52 +425,36 @@ assert_soon_at (const char *place, gint64 took, gint64 limit)
 
 /* Warnings. */
 
-static guint n_warnings;       /* the_lock */
-static GString *warnings_text; /* the_lock */
-static guint warnings_handler;
-
-static void
-warning_cb (const char *domain, GLogLevelFlags level, const char *message, gpointer data)
-{
-  DB_LOCK_SCOPE (&the_lock);
-
-  n_warnings++;
-  g_string_append_printf (warnings_text, "%s\n", message);
-}
-
 void
 warnings_begin (void)
 {
-  g_assert_null (warnings_text);
-  warnings_text = g_string_new (NULL);
-  n_warnings = 0;
-  g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL);
-  warnings_handler = g_log_set_handler ("dbpool", G_LOG_LEVEL_WARNING, warning_cb, NULL);
+  log_begin ();
 }
 
 guint
 warnings_count (void)
 {
-  DB_LOCK_SCOPE (&the_lock);
+  g_autoptr (GPtrArray) all = log_dup (NULL);
+  guint n = 0;
 
-  return n_warnings;
+  for (guint i = 0; i < all->len; i++)
+    n += atoi (log_get (g_ptr_array_index (all, i), "LEVEL")) == G_LOG_LEVEL_WARNING;
+  return n;
 }
 
 char *
 warnings_dup_text (void)
 {
-  DB_LOCK_SCOPE (&the_lock);
-
-  return g_strdup (warnings_text->str);
+  return log_dup_text (G_LOG_LEVEL_WARNING);
 }
 
 guint
 warnings_end (void)
 {
-  g_log_remove_handler ("dbpool", warnings_handler);
-  g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_WARNING);
-  g_string_free (g_steal_pointer (&warnings_text), TRUE);
-  return n_warnings;
+  guint n = warnings_count ();
+
+  log_end ();
+  return n;
 }
 
 /* Setting up and tearing down. */

@@ -11,6 +11,7 @@
 
 #include "db-lock-private.h"
 #include "scenario.h"
+#include "log-capture.h"
 
 /* ACQ-01: each change is visible as soon as the call that made it returns. */
 static void
@@ -276,9 +277,9 @@ foreign_connection (World *world)
   DbConnection *mine = acquire (pool);
   DbConnection *theirs = acquire (other);
 
-  g_test_expect_message ("dbpool", G_LOG_LEVEL_WARNING, "*two*one*");
+  log_expect (G_LOG_LEVEL_WARNING, "*two*one*");
   db_pool_give_back (other, mine);
-  g_test_assert_expected_messages ();
+  log_assert_expected ();
   assert_stats (pool, "total=1 idle=1 lent=0");
   assert_stats (other, "total=1 idle=0 lent=1");
 

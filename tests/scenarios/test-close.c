@@ -8,6 +8,7 @@
 
 #include "config.h"
 
+#include "db-lock-private.h"
 #include "scenario.h"
 
 #include <stdlib.h>
@@ -200,7 +201,7 @@ ends_loans_at_the_deadline (World *world)
   closer_end (&closer, thread);
   assert_took (closer.ended - closer.began, 200 * MS);
   g_assert_error (closer.error, DB_ERROR, DB_ERROR_TIMEOUT);
-  g_assert_nonnull (strstr (closer.error->message, "2 loans"));
+  g_assert_nonnull (strstr (closer.error->message, "loans that were ended: 2"));
   g_assert_nonnull (strstr (closer.error->message, "shop"));
   g_assert_nonnull (strstr (closer.error->message, "the first borrower"));
   g_assert_nonnull (strstr (closer.error->message, "the second borrower"));
@@ -748,9 +749,74 @@ exit_with_hung_close (World *world)
   g_test_trap_assert_passed ();
 }
 
+typedef struct
+{
+  DbPool *pool;
+  DbLock lock;
+  DbCond cond;
+  gboolean ready; /* lock */
+} EarlyCloser;
+
+/* With no time for what is lent: that is taken away, or belongs to its holder already. */
+static gpointer
+close_in_thread (gpointer data)
+{
+  EarlyCloser *closer = data;
+  g_autoptr (GError) error = NULL;
+
+  db_lock_lock (&closer->lock);
+  closer->ready = TRUE;
+  db_cond_signal (&closer->cond);
+  db_lock_unlock (&closer->lock);
+  if (!db_pool_close (closer->pool, 0, NULL, &error))
+    g_assert_error (error, DB_ERROR, DB_ERROR_TIMEOUT);
+  return NULL;
+}
+
+/* Detaching and closing at the same time: the session is the pool's, and closed with it, or the
+ * holder's, and of use until he gives it back. Either way it is closed once. */
+static void
+detached_while_closing (World *world)
+{
+  guint n_detached = 0;
+
+  for (guint i = 0; i < 300; i++)
+    {
+      FakeManager *manager = fake_manager_new ();
+      DbPool *pool = make_pool_over (DB_CONNECTION_MANAGER (manager), "max-connections=1");
+      DbConnection *connection = acquire (pool);
+      EarlyCloser closer = {.pool = pool};
+      g_autoptr (GError) error = NULL;
+      GThread *thread = g_thread_new ("closer", close_in_thread, &closer);
+      gboolean detached;
+
+      db_lock_lock (&closer.lock);
+      while (!closer.ready)
+        db_cond_wait (&closer.cond, &closer.lock);
+      db_lock_unlock (&closer.lock);
+      for (guint n = 0; n < i % 50; n++)
+        db_connection_is_released (connection);
+      detached = db_connection_detach (connection, &error);
+      n_detached += detached;
+      if (!detached)
+        g_assert_error (error, DB_ERROR, DB_ERROR_RELEASED);
+      g_thread_join (thread);
+      g_assert_cmpint (db_connection_is_released (connection), ==, !detached);
+      if (detached)
+        g_assert_cmpuint (fake_manager_get_ledger (manager).live, ==, 1);
+      g_object_unref (connection);
+      AWAIT (fake_manager_get_ledger (manager).closed == 1);
+      assert_each_closed_once (manager, 1);
+      end_pool (pool);
+      assert_finalized_soon (manager);
+    }
+  g_test_message ("%u of 300 detached in time", n_detached);
+}
+
 static void
 add_all (void)
 {
+  scenario_add ("close/detached-meanwhile", detached_while_closing);
   scenario_add ("close/every-idle-one", closes_every_idle_one);
   scenario_add ("close/last-unref", last_unref_closes);
   scenario_add ("close/last-unref-before-connections", last_unref_before_connections);

@@ -11,6 +11,7 @@
 #include "config.h"
 
 #include "db-lock-private.h"
+#include "log-capture.h"
 #include "scenario.h"
 
 #ifdef HAVE_POSTGRES
@@ -144,6 +145,10 @@ defaults (World *world)
     {"prepared-statements", DB_PREPARED_STATEMENTS_AUTO},
     {"statement-cache-size", 100},
     {"statement-timeout", 0},
+    {"slow-acquire-threshold", 2 * SECOND},
+    {"slow-query-threshold", 0},
+    {"max-sql-length", 0},
+    {"max-result-size", 0},
     {"lazy", FALSE},
   };
   g_autofree GParamSpec **pspecs = NULL;
@@ -613,15 +618,6 @@ huge_maximum (World *world)
 
 #ifdef HAVE_POSTGRES
 static void
-capture_log_cb (const char *domain, GLogLevelFlags level, const char *message, gpointer data)
-{
-  static DbLock lock;
-  DB_LOCK_SCOPE (&lock);
-
-  g_string_append_printf (data, "%s\n", message);
-}
-
-static void
 append_properties (GObject *object, GString *text)
 {
   g_autofree GParamSpec **pspecs = NULL;
@@ -699,10 +695,13 @@ secrets (World *world)
   for (guint i = 0; i < G_N_ELEMENTS (uris); i++)
     {
       g_autoptr (GString) text = g_string_new (NULL);
-      GLogFunc before = g_log_set_default_handler (capture_log_cb, text);
+      g_autofree char *logged = NULL;
 
+      log_begin ();
       fail_to_connect (uris[i], text);
-      g_log_set_default_handler (before, NULL);
+      logged = log_dup_text (G_LOG_LEVEL_MASK);
+      log_end ();
+      g_string_append (text, logged);
       if (strstr (text->str, "SECRET") != NULL || strstr (text->str, "S%45CRET") != NULL)
         g_error ("%s shows its password:\n%s", uris[i], text->str);
       if (i < 7)

@@ -18,11 +18,14 @@ typedef struct
 {
   gint n_calls;
   gint n_rejected;
-  gint reject_every; /* 2: the second, the fourth, …; 1: all; 0: none */
-  gint reject_first; /* or the first so many */
-  gint leave_state;  /* DbSessionState that it leaves the session in */
-  gint silent;       /* rejects without an error */
-  gint permanent;    /* rejects with an error that trying again does not heal */
+  gint reject_every;               /* 2: the second, the fourth, …; 1: all; 0: none */
+  gint reject_first;               /* or the first so many */
+  gint leave_state;                /* DbSessionState that it leaves the session in */
+  gint silent;                     /* rejects without an error */
+  gint permanent;                  /* rejects with an error that trying again does not heal */
+  int code;                        /* or with this one */
+  void (*rejects) (gpointer data); /* called before it rejects */
+  gpointer rejects_data;
   gint hang;
   gint n_inside;
   const char *sql;
@@ -66,9 +69,13 @@ hook (DbPool *pool, GObject *subject, gpointer data, GError **error)
   if ((every == 0 || n % every != 0) && n > g_atomic_int_get (&self->reject_first))
     return TRUE;
   g_atomic_int_inc (&self->n_rejected);
+  if (self->rejects != NULL)
+    self->rejects (self->rejects_data);
   if (!self->silent)
     g_set_error_literal (error, DB_ERROR,
-                         self->permanent ? DB_ERROR_CONFIGURATION : DB_ERROR_CONNECTION,
+                         self->code != 0   ? self->code
+                         : self->permanent ? DB_ERROR_CONFIGURATION
+                                           : DB_ERROR_CONNECTION,
                          "simulated rejection");
   return FALSE;
 }
@@ -746,6 +753,59 @@ setting_hooks (World *world)
   AWAIT (g_atomic_int_get (&n_destroyed) == 2);
 }
 
+/* Somebody who tries again and again, with a hook that wants nothing: the pool does not open a
+ * session for each try, but later each time. */
+static void
+before_acquire_rejects_tries (World *world)
+{
+  Hook before = {.reject_every = 1};
+  gint64 until = g_get_monotonic_time () + 300 * MS;
+  guint64 n_tries = 0;
+
+  make_pool (world, "max-connections=4");
+  db_pool_set_hook (world->pool, DB_HOOK_BEFORE_ACQUIRE, hook, &before, NULL);
+  while (g_get_monotonic_time () < until || n_calls (&before) < 2)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_assert_null (db_pool_try_acquire (world->pool, &error));
+      g_assert_error (error, DB_ERROR, DB_ERROR_EXHAUSTED);
+      n_tries++;
+      g_thread_yield ();
+    }
+  g_test_message ("%" G_GUINT64_FORMAT " tries, %d sessions", n_tries, n_calls (&before));
+  g_assert_cmpuint (fake_manager_get_ledger (world->manager).opens, <=, 20);
+
+  /* It has changed its mind: one session is enough. */
+  g_atomic_int_set (&before.reject_every, 0);
+  borrow (world);
+  await_stats (world->pool, "idle=1 opening=0");
+}
+
+static void
+begin_waiting_cb (gpointer data)
+{
+  caller_begin_waiting (data);
+}
+
+/* A rejection speaks of one session, whoever asked for it: those who wait get the next one. */
+static void
+before_acquire_rejects_one_try (World *world)
+{
+  g_autoptr (Caller) caller = NULL;
+  g_autoptr (GError) error = NULL;
+  Hook before = {.reject_first = 1, .code = DB_ERROR_QUERY, .rejects = begin_waiting_cb};
+
+  make_pool (world, "max-connections=1");
+  db_pool_set_hook (world->pool, DB_HOOK_BEFORE_ACQUIRE, hook, &before, NULL);
+  g_assert_cmpuint (db_pool_warm_up (world->pool, 1, NULL, NULL), ==, 1);
+  before.rejects_data = caller = caller_new (world);
+  g_assert_null (db_pool_try_acquire (world->pool, &error));
+  g_assert_error (error, DB_ERROR, DB_ERROR_EXHAUSTED);
+  caller_wait_connection (caller);
+  g_assert_cmpuint (caller->id, ==, 2);
+}
+
 static void
 add_all (void)
 {
@@ -763,6 +823,8 @@ add_all (void)
   scenario_add_both ("hooks/before-acquire/rejects-some", before_acquire_rejects_some);
   scenario_add_both ("hooks/before-acquire/rejects-the-idle", before_acquire_rejects_the_idle);
   scenario_add_both ("hooks/before-acquire/rejects-all", before_acquire_rejects_all);
+  scenario_add ("hooks/before-acquire/rejects-tries", before_acquire_rejects_tries);
+  scenario_add_both ("hooks/before-acquire/rejects-one-try", before_acquire_rejects_one_try);
   scenario_add_both ("hooks/before-acquire/leaves-a-mess", before_acquire_leaves_a_mess);
   scenario_add ("hooks/threads", threads_of_hooks);
   scenario_add_both ("hooks/life-cycle", life_cycle);

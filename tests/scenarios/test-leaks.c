@@ -168,6 +168,59 @@ place_is_the_tag (World *world)
   g_free (reports.text);
 }
 
+static void
+taken_cb (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  DbConnection **connection = data;
+
+  *connection = db_pool_acquire_finish (DB_POOL (source), result, &error);
+  g_assert_no_error (error);
+}
+
+/* A grant that nobody takes, because its main context does not run, is reported for what it is. */
+static void
+not_taken (World *world)
+{
+  const gint64 threshold = 50 * MS;
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autofree char *warnings = NULL;
+  DbConnection *connections[2] = {NULL};
+  Reports reports = {0};
+  DbConnection *held;
+
+  warnings_begin ();
+  make_pool (world, "max-connections=2 leak-threshold=50ms name=shop");
+  listen_for_leaks (world, &reports);
+  held = acquire (world->pool);
+  g_object_unref (acquire (world->pool));
+  /* One finds an idle session, and one is granted what comes back. */
+  g_main_context_push_thread_default (context);
+  for (guint i = 0; i < 2; i++)
+    db_pool_acquire_full_async (world->pool, DB_ACQUIRE_NONE, -1, "a lazy loop", NULL, taken_cb,
+                                &connections[i]);
+  g_main_context_pop_thread_default (context);
+  g_object_unref (held);
+  AWAIT (reports.n == 2);
+  assert_stats (world->pool, "leaks=2 lent=2 acquired=2");
+  g_assert_cmpint (reports.held, >=, threshold);
+  g_assert_cmpstr (reports.text, ==,
+                   "granted to a lazy loop, whose main context has not run since");
+  warnings = warnings_dup_text ();
+  g_assert_nonnull (strstr (warnings, reports.text));
+
+  /* When it runs, the loans begin, and that was it. */
+  while (connections[0] == NULL || connections[1] == NULL)
+    g_main_context_iteration (context, TRUE);
+  pass_time (2 * threshold);
+  g_assert_cmpuint (reports.n, ==, 2);
+  g_object_unref (connections[0]);
+  g_object_unref (connections[1]);
+  assert_stats (world->pool, "leaks=2 lent=0 acquired=4");
+  g_assert_cmpuint (warnings_end (), ==, 2);
+  g_free (reports.text);
+}
+
 /* How many loans a second, the best of some tries. */
 static double
 measure (DbPool *pool)
@@ -247,7 +300,7 @@ exhaustion_is_diagnosable (World *world)
 
   g_assert_false (db_pool_close (world->pool, 50 * MS, NULL, &error));
   g_assert_error (error, DB_ERROR, DB_ERROR_TIMEOUT);
-  g_assert_nonnull (strstr (error->message, "2 loans"));
+  g_assert_nonnull (strstr (error->message, "loans that were ended: 2"));
   g_assert_nonnull (strstr (error->message, "first leak"));
   g_assert_nonnull (strstr (error->message, "second leak"));
   g_object_unref (leaked[0]);
@@ -263,6 +316,7 @@ add_all (void)
   scenario_add_both ("leaks/in-time", in_time);
   scenario_add ("leaks/set-later", set_later);
   scenario_add ("leaks/place-is-the-tag", place_is_the_tag);
+  scenario_add ("leaks/not-taken", not_taken);
   scenario_add ("leaks/costs-nothing", costs_nothing);
   scenario_add ("leaks/nothing-is-kept", nothing_is_kept);
   scenario_add_both ("leaks/exhaustion-is-diagnosable", exhaustion_is_diagnosable);

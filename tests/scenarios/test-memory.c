@@ -507,9 +507,24 @@ silent_manager (World *world)
   }));
 }
 
+/* What a pool has before anybody uses it. The first has made what all pools share. */
+static void
+unused_pool (World *world)
+{
+  g_autoptr (FakeManager) manager = fake_manager_new ();
+  g_autoptr (DbPool) first = db_pool_new (DB_CONNECTION_MANAGER (manager), NULL, NULL);
+  const gsize before = in_use ();
+  g_autoptr (DbPool) pool = db_pool_new (DB_CONNECTION_MANAGER (manager), NULL, NULL);
+  const gsize after = in_use ();
+
+  g_test_message ("%" G_GSIZE_FORMAT " bytes", after - before);
+  g_assert_cmpuint (after - before, <=, 4096);
+}
+
 static void
 add_all (void)
 {
+  scenario_add ("memory/unused-pool", unused_pool);
   scenario_add ("memory/steady-state", steady_state);
   scenario_add ("memory/steady-state-with-signals", steady_state_with_signals);
   scenario_add ("memory/grow-and-shrink", grow_and_shrink);

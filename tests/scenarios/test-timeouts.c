@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include "scenario.h"
+#include "log-capture.h"
 
 #include <malloc.h>
 #include <string.h>
@@ -445,9 +446,9 @@ self_deadlock (World *world)
   make_pool (world, "max-connections=1 connection-timeout=150ms");
   first = acquire (world->pool);
   began = g_get_monotonic_time ();
-  g_test_expect_message ("dbpool", G_LOG_LEVEL_MESSAGE, "*itself waits*");
+  log_expect (G_LOG_LEVEL_MESSAGE, "*itself waits*");
   g_assert_null (db_pool_acquire (world->pool, NULL, &error));
-  g_test_assert_expected_messages ();
+  log_assert_expected ();
   assert_took (g_get_monotonic_time () - began, 150 * MS);
   g_assert_error (error, DB_ERROR, DB_ERROR_TIMEOUT);
   g_test_message ("%s", error->message);
@@ -471,9 +472,9 @@ self_deadlock_fails (World *world)
   make_pool (world, "max-connections=1 connection-timeout=60s fail-on-deadlock=true");
   first = acquire (world->pool);
   began = g_get_monotonic_time ();
-  g_test_expect_message ("dbpool", G_LOG_LEVEL_MESSAGE, "*itself waits*");
+  log_expect (G_LOG_LEVEL_MESSAGE, "*itself waits*");
   g_assert_null (db_pool_acquire (world->pool, NULL, &error));
-  g_test_assert_expected_messages ();
+  log_assert_expected ();
   assert_soon (g_get_monotonic_time () - began, 100 * MS);
   g_assert_error (error, DB_ERROR, DB_ERROR_DEADLOCK);
   g_clear_error (&error);

@@ -4,12 +4,14 @@
 /* Validation: what a check of a session does, and what nobody may notice of it.
  *
  * Here: VAL-01, VAL-03, VAL-04, VAL-06, VAL-08, VAL-09 (the default: only a broken session goes),
- * VAL-10, VAL-11. VAL-06 and VAL-08 are also in test-servers.c, with a real server.
+ * VAL-10, VAL-11; and what becomes of sessions while the machine sleeps. VAL-06 and VAL-08 are also
+ * in test-servers.c, with a real server.
  * Not here: VAL-05 (there is no call that checks every idle session) and the other half of VAL-09
  * (the application has no say in which errors end a session). */
 
 #include "config.h"
 
+#include "db-clock-private.h"
 #include "scenario.h"
 
 /* Leaves @n sessions idle. */
@@ -336,6 +338,51 @@ background_check_fails (World *world)
   caller_free (caller);
 }
 
+/* The machine was asleep: whoever comes first notices. Idle sessions are asked once each, one after
+ * the other, and before they are lent; those that work stay. */
+static void
+after_a_sleep (World *world)
+{
+  FakeLedger ledger;
+
+  make_pool (world, "max-connections=6 idle-timeout=0s max-lifetime=0s");
+  open_idle (world, 6);
+  pass_time (5 * MS);
+  borrow (world);
+  g_assert_cmpuint (n_checks (world), ==, 0);
+
+  fake_manager_delay (world->manager, FAKE_CHECK, 30 * MS);
+  pass_time (5 * MS);
+  db_clock_pretend_sleep (3600 * SECOND);
+  borrow (world);
+  g_assert_cmpuint (n_checks (world), >=, 1);
+  AWAIT (n_checks (world) == 6);
+  await_stats (world->pool, "idle=6");
+  for (guint i = 1; i <= 6; i++)
+    g_assert_cmpuint (fake_manager_get_record (world->manager, i).checks, ==, 1);
+  ledger = fake_manager_get_ledger (world->manager);
+  g_assert_cmpuint (ledger.max_inside[FAKE_CHECK], <=, 3);
+  assert_stats (world->pool, "created=6 dropped=0");
+
+  /* Nothing is left of it. */
+  pass_time (100 * MS);
+  borrow (world);
+  g_assert_cmpuint (n_checks (world), ==, 6);
+}
+
+/* The same when the server did not wait: nobody is given a session that it has let go of. */
+static void
+gone_after_a_sleep (World *world)
+{
+  make_pool (world, "max-connections=4 idle-timeout=0s max-lifetime=0s");
+  open_idle (world, 4);
+  pass_time (5 * MS);
+  fake_manager_fail_checks (world->manager, TRUE);
+  db_clock_pretend_sleep (3600 * SECOND);
+  borrow (world);
+  await_stats (world->pool, "created=5 dropped-invalid=4 idle=1");
+}
+
 static void
 add_all (void)
 {
@@ -354,6 +401,8 @@ add_all (void)
   scenario_add_both ("validation/checks-are-parallel", checks_are_parallel);
   scenario_add_both ("validation/background-check-is-invisible", background_check_is_invisible);
   scenario_add_both ("validation/background-check-fails", background_check_fails);
+  scenario_add_both ("validation/after-a-sleep", after_a_sleep);
+  scenario_add_both ("validation/gone-after-a-sleep", gone_after_a_sleep);
 }
 
 int

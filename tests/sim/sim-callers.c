@@ -297,7 +297,7 @@ is_declined (SimWorld *world, SimCaller *caller, gboolean final, gboolean any)
   if (asleep)
     db_pool_core_put_back (world->core, session->slot, final, now, &fx);
   else
-    db_pool_core_reject (world->core, session->slot, final, DB_DROP_BROKEN, now, &fx);
+    db_pool_core_reject (world->core, session->slot, final, FALSE, NULL, now, &fx);
   if (final)
     world->counts.ended[DB_TICKET_TAKEN]--;
   sim_effects (world, &fx);
@@ -493,6 +493,8 @@ sim_op_release (SimWorld *world)
       session->last_used = now;
       session->suspect = FALSE;
     }
+  if (outcome != DB_OUTCOME_BROKEN && sim_chance (world, 50))
+    db_pool_core_prove (world->core, now);
   db_pool_core_give_back (world->core, session->slot, outcome, finalized, now, &fx);
   sim_effects (world, &fx);
 }

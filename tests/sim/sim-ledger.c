@@ -91,7 +91,6 @@ sim_ledger_born (SimWorld *world, SimSession *session)
 
   sim_ledger_move (world, session, SIM_AT_REST);
   session->born = now;
-  session->lifetime = lifetime;
   session->proven = now;
   session->last_used = now;
   world->counts.created++;
@@ -142,7 +141,8 @@ is_over (SimWorld *world, SimSession *session)
   const DbPoolSettings *settings = &world->settings;
 
   return world->closed || session->doomed || session->generation != world->generation ||
-         (session->lifetime > 0 && world->call_now >= session->born + session->lifetime) ||
+         (settings->max_lifetime > 0 && session->born > 0 &&
+          world->call_now >= session->born + settings->max_lifetime) ||
          (settings->max_uses > 0 && session->loans >= settings->max_uses);
 }
 
@@ -190,6 +190,15 @@ sim_ledger_lend (SimWorld *world, SimSession *session, SimCaller *caller, SimLoa
 }
 
 void
+sim_ledger_take (SimWorld *world, SimSession *session)
+{
+  g_assert_cmpint (session->place, ==, SIM_AT_REST);
+  g_assert_false (is_over (world, session));
+  assert_in_idle_order (world, session);
+  sim_ledger_move (world, session, SIM_CHECKING);
+}
+
+void
 sim_ledger_end_loan (SimWorld *world, SimSession *session)
 {
   sim_ledger_move (world, session, SIM_AT_REST);
@@ -230,13 +239,26 @@ sim_ledger_check_opens (SimWorld *world)
       waiting++;
       in_hooks += caller->ticket.in_hook;
     }
-  wanted = MAX (MAX (wanted, waiting), world->wanted ? 1 : 0);
+  wanted = MAX (MAX (wanted, waiting), world->wanted || sim_probes_waiting (world) > 0 ? 1 : 0);
   g_assert_cmpuint (world->places[SIM_OPENING], <=, MIN (wanted, MAX_OPENING) + in_hooks);
   if (world->failures == 0)
     return;
   g_assert_cmpuint (world->places[SIM_OPENING], <=, 1 + in_hooks);
-  if (!world->failed_for_good)
+  /* Each probe is a new question. */
+  if (!world->failed_for_good && sim_probes_waiting (world) == 0)
     g_assert_cmpint (world->call_now, >, world->failed_at);
+}
+
+/* The core says who was granted a session and has not taken it. */
+static void
+check_grant (SimSession *session)
+{
+  DbTicket *ticket = &session->holder->ticket;
+
+  if (!ticket->blocking && ticket->state == DB_TICKET_GRANTED)
+    g_assert_true (session->slot->granted == ticket);
+  else
+    g_assert_null (session->slot->granted);
 }
 
 static void
@@ -254,6 +276,8 @@ check_places (SimWorld *world, const DbPoolStats *stats)
       g_assert_cmpint ((int) session->place, ==, (int) session->slot->state);
       if (session->place == SIM_AT_REST)
         g_assert_false (session->must_close || session->dirty || session->doomed || world->closed);
+      if (session->place == SIM_LENT)
+        check_grant (session);
       session->past_gate = FALSE;
     }
   for (guint i = 0; i < SIM_MAX_CALLERS; i++)
@@ -393,6 +417,7 @@ sim_ledger_check (SimWorld *world)
   check_places (world, &stats);
   check_counts (world, &stats);
   check_progress (world);
+  sim_probes_check (world);
   check_order (world);
   check_deadlock (world);
   /* While opening is held back the wish may outlive what fulfils it. */
@@ -438,8 +463,8 @@ sim_ledger_check_timer (SimWorld *world)
     {
       SimSession *session = world->sessions[i];
 
-      if (session->place == SIM_AT_REST && session->lifetime > 0)
-        g_assert_cmpint (world->armed, <=, session->born + session->lifetime);
+      if (session->place == SIM_AT_REST && settings->max_lifetime > 0)
+        g_assert_cmpint (world->armed, <=, session->born + settings->max_lifetime);
       if (session->place == SIM_AT_REST)
         g_assert_cmpint (world->armed, <=, session->slot->check_at);
       if (session->place == SIM_AT_REST && settings->keepalive > 0)

@@ -27,6 +27,8 @@ op_configure (SimWorld *world)
   settings->max_connections = (guint) sim_between (world, 1, 9);
   settings->min_connections = (guint) sim_between (world, 0, 5);
   settings->idle_timeout = sim_chance (world, 30) ? 0 : sim_between (world, 1000, 5000000);
+  if (sim_chance (world, 30))
+    settings->max_lifetime = sim_chance (world, 50) ? 0 : sim_between (world, 10000, 10000000);
   settings->hand_off_after = sim_chance (world, 30) ? 0 : sim_between (world, 1, 5000);
   settings->idle_order = sim_chance (world, 30) ? DB_IDLE_ORDER_FIFO : DB_IDLE_ORDER_LIFO;
   settings->keepalive = sim_chance (world, 50) ? 0 : sim_between (world, 1000, 3000000);
@@ -290,7 +292,7 @@ fork_sessions (SimWorld *world, DbPoolEffects *fx)
       DbSlot *slot = world->sessions[i]->slot;
 
       db_pool_core_give_back (core, slot, DB_OUTCOME_CLEAN, TRUE, now, fx);
-      db_pool_core_reject (core, slot, TRUE, DB_DROP_BROKEN, now, fx);
+      db_pool_core_reject (core, slot, TRUE, FALSE, NULL, now, fx);
       db_pool_core_put_back (core, slot, TRUE, now, fx);
       db_pool_core_opened (core, slot, now, fx);
       db_pool_core_open_failed (core, slot, error, TRUE, now, fx);
@@ -311,11 +313,15 @@ fork_owner (SimWorld *world, DbPoolEffects *fx)
   DbPoolCore *core = world->core;
   DbPoolSettings settings = {.max_connections = 1};
   g_autoptr (GArray) events = db_pool_core_take_events (core);
+  DbProbe probe = {0};
   gboolean permanent;
   DbPoolStats stats;
   DbPoolCoreInfo info;
 
   db_pool_core_tick (core, world->now, fx);
+  db_pool_core_probe (core, &probe, world->now, fx);
+  g_assert_false (db_pool_core_withdraw (core, &probe));
+  g_assert_cmpint (probe.state, ==, DB_PROBE_NEW);
   db_pool_core_suspect_idle (core, world->now, fx);
   db_pool_core_configure (core, &settings, world->now, fx);
   db_pool_core_evict (core, TRUE, world->now, fx);

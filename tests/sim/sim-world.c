@@ -47,8 +47,8 @@ sim_schedule (SimWorld *world, SimJobKind kind, gint64 due, SimSession *session,
 
 /* Effects. */
 
-static gint64
-job_takes (SimWorld *world)
+gint64
+sim_job_takes (SimWorld *world)
 {
   if (sim_chance (world, world->fault_percent / 4))
     return sim_between (world, G_TIME_SPAN_SECOND, 30 * G_TIME_SPAN_SECOND);
@@ -73,7 +73,7 @@ start_jobs (SimWorld *world, DbSlot *slot, SimPlace place, SimJobKind kind)
           world->counts.dropped[slot->drop_reason]++;
           sim_ledger_event (world, DB_EVENT_DROPPED);
         }
-      sim_schedule (world, kind, world->now + job_takes (world), session, NULL);
+      sim_schedule (world, kind, world->now + sim_job_takes (world), session, NULL);
       slot = next;
     }
 }
@@ -197,6 +197,7 @@ sim_effects (SimWorld *world, DbPoolEffects *fx)
   start_jobs (world, fx->check, SIM_CHECKING, SIM_JOB_CHECK);
   start_jobs (world, fx->reset, SIM_RESETTING, SIM_JOB_RESET);
   start_jobs (world, fx->open, SIM_OPENING, SIM_JOB_OPEN);
+  sim_probes_decided (world, fx->probes);
   if (fx->open != NULL)
     sim_ledger_check_opens (world);
   if (fx->timer)
@@ -229,7 +230,10 @@ end_open (SimWorld *world, SimSession *session, gboolean fails)
       db_pool_core_open_failed (world->core, session->slot, error, permanent, now, &fx);
       world->counts.create_failed++;
       if (session->generation == world->generation)
-        sim_ledger_failed (world, session, permanent);
+        {
+          sim_ledger_failed (world, session, permanent);
+          sim_probes_failed (world);
+        }
       sim_ledger_event (world, DB_EVENT_BACKGROUND_ERROR);
       sim_ledger_remove (world, session);
     }
@@ -334,6 +338,9 @@ end_job (SimWorld *world, SimJob *job)
       break;
     case SIM_JOB_CLOSE:
       end_close (world, job->session);
+      break;
+    case SIM_JOB_PROBE:
+      sim_end_probe (world, job->session, fails);
       break;
     case SIM_JOB_LOOK:
       /* The wake-up may come when the thread has looked by itself, or is gone. */

@@ -16,6 +16,7 @@
 #define SIM_MAX_SESSIONS 64
 #define SIM_MAX_JOBS 512
 #define SIM_N_THREADS 6
+#define SIM_MAX_PROBES 4
 
 /* Two threads that read the clock may come to the lock in the other order. */
 #define SIM_CLOCK_JITTER 50
@@ -23,6 +24,7 @@
 typedef struct _SimWorld SimWorld;
 typedef struct _SimCaller SimCaller;
 typedef struct _SimSession SimSession;
+typedef struct _SimProbe SimProbe;
 
 typedef enum
 {
@@ -46,6 +48,13 @@ struct _SimCaller
   gboolean in_use;
 };
 
+struct _SimProbe
+{
+  DbProbe base; /* first */
+  gboolean in_use;
+  gboolean is_late; /* nobody wants to know any more */
+};
+
 /* Where the ledger has a session. */
 typedef enum
 {
@@ -64,10 +73,10 @@ struct _SimSession
   DbSlot *slot;
   SimPlace place;
   SimCaller *holder;  /* of LENT and UNIT */
+  SimProbe *probe;    /* of CHECKING: who has it; or NULL */
   SimCaller *in_hook; /* who waits, in a hook that has this session; a reference */
   gint64 begun;       /* when it began to open */
   gint64 born;        /* when it was opened */
-  gint64 lifetime;    /* the setting of then */
   gint64 last_used;
   gint64 proven;
   gint64 lent_at;
@@ -87,6 +96,7 @@ typedef enum
   SIM_JOB_CHECK,
   SIM_JOB_RESET,
   SIM_JOB_CLOSE,
+  SIM_JOB_PROBE,
   SIM_JOB_LOOK,
   SIM_JOB_DELIVER,
 } SimJobKind;
@@ -140,6 +150,7 @@ struct _SimWorld
   /* everybody */
   SimCaller *callers[SIM_MAX_CALLERS];
   guint64 last_sequence;
+  SimProbe probes[SIM_MAX_PROBES];
   SimSession *sessions[SIM_MAX_SESSIONS];
   guint n_sessions;
   SimJob jobs[SIM_MAX_JOBS];
@@ -173,6 +184,7 @@ void sim_trace (SimWorld *world, guint64 what);
 gint64 sim_clock (SimWorld *world);
 void
 sim_schedule (SimWorld *world, SimJobKind kind, gint64 due, SimSession *session, SimCaller *caller);
+gint64 sim_job_takes (SimWorld *world);
 /* Brings the effects of a call about, and looks at everything after it. */
 void sim_effects (SimWorld *world, DbPoolEffects *fx);
 /* Lets time pass, and what is due in it happen in its order. */
@@ -195,6 +207,8 @@ typedef enum
   SIM_LOAN_GRANTED, /* to a ticket */
 } SimLoanKind;
 void sim_ledger_lend (SimWorld *world, SimSession *session, SimCaller *caller, SimLoanKind kind);
+/* For a check that no effect asks for. */
+void sim_ledger_take (SimWorld *world, SimSession *session);
 /* A loan is over, one way or the other; the session is at rest, for the moment. */
 void sim_ledger_end_loan (SimWorld *world, SimSession *session);
 void sim_ledger_event (SimWorld *world, DbEventType type);
@@ -224,6 +238,15 @@ void sim_op_unit (SimWorld *world);
 void sim_op_release (SimWorld *world);
 void sim_op_cancel (SimWorld *world);
 void sim_op_detach (SimWorld *world);
+
+/* sim-probes.c */
+void sim_op_probe (SimWorld *world);
+void sim_op_withdraw (SimWorld *world);
+void sim_probes_decided (SimWorld *world, DbProbe *list);
+void sim_end_probe (SimWorld *world, SimSession *session, gboolean fails);
+void sim_probes_failed (SimWorld *world);
+guint sim_probes_waiting (SimWorld *world);
+void sim_probes_check (SimWorld *world);
 
 /* sim-owner.c */
 void sim_op_owner (SimWorld *world);

@@ -4,6 +4,7 @@
 /* Statements on one session: parameters, values, errors, transactions, reset. */
 
 #include "sqlite-test-utils.h"
+#include "log-capture.h"
 
 typedef struct
 {
@@ -546,9 +547,9 @@ test_leftover_statement (SessionFixture *fixture, gconstpointer data)
                                        "SELECT 1 UNION ALL SELECT 2", -1, &stmt, NULL),
                    ==, SQLITE_OK);
   g_assert_cmpint (sqlite3_step (stmt), ==, SQLITE_ROW);
-  g_test_expect_message ("dbpool", G_LOG_LEVEL_WARNING, "*still in use*");
+  log_expect (G_LOG_LEVEL_WARNING, "*still in use*");
   close_session (fixture->manager, session);
-  g_test_assert_expected_messages ();
+  log_assert_expected ();
   g_assert_cmpint (sqlite3_step (stmt), ==, SQLITE_ROW);
   g_assert_cmpint (sqlite3_finalize (stmt), ==, SQLITE_OK);
 }

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import unittest
+import uuid
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -111,19 +112,47 @@ class Common:
 
     def test_check(self):
         out = self.run_ok("check", self.uri)
-        self.assertRegex(out, r"\A\S+ is up: opened in \S+ [mu]?s, answered in \S+ [mun]?s\n\Z")
+        self.assertRegex(out, r"\A\S+ is healthy: answered in \S+ [mµ]?s\n\Z")
 
     def test_check_json(self):
         document = json.loads(self.run_ok("check", "--format=json", self.uri))
-        self.assertEqual(document["status"], "up")
-        self.assertGreater(document["open_ms"], 0)
-        self.assertGreater(document["round_trip_ms"], 0)
+        self.assertEqual((document["status"], document["answered"]), ("healthy", True))
+        self.assertGreaterEqual(document["round_trip_ms"], 0)
+        self.assertEqual(document["reasons"], [])
+        self.assertRegex(document["facts"]["version"], r"\A\d+\.")
+        self.assertFalse(document["facts"]["read-only"])
+
+    def test_check_strict(self):
+        out = self.run_ok("check", "--format=json", "--slow=1000", "--strict", self.uri)
+        self.assertEqual(len(out.splitlines()), 1)
+
+    def check_degraded(self, code, words, *arguments):
+        """What can be used, though something is not as it should be: that is no failure, unless somebody says so."""
+        text = rf"\A\S+ is degraded: answered in \S+ [mµ]?s\n[^\n]*{words}[^\n]*\n\Z"
+        self.assertRegex(self.run_ok("check", *arguments), text)
+        document = json.loads(self.run_ok("check", "--format=json", *arguments))
+        self.assertEqual((document["status"], document["answered"]), ("degraded", True))
+        self.assertEqual([reason["code"] for reason in document["reasons"]], [code])
+        run = self.run_failing("check", "--strict", *arguments)
+        self.assertRegex(run.out + run.err, words)
+        self.assertIn(" is degraded: ", run.out + run.err)
+        run = self.run_failing("check", "--strict", "--format=json", *arguments)
+        self.assertEqual((json.loads(run.out)["status"], run.err), ("degraded", ""))
 
     def test_uri_from_environment(self):
         out = self.run_ok("check", DATABASE_URL=self.uri)
-        self.assertIn(" is up: ", out)
+        self.assertIn(" is healthy: ", out)
         out = self.run_ok("query", "-", "SELECT 1 AS one", "-f", "csv", DATABASE_URL=self.uri)
         self.assertEqual(out, "one\n1\n")
+
+    def test_pool_settings_in_environment(self):
+        bench = ["bench", "--seconds=0.3", "--pool=2", "-f", "json", self.uri]
+        out = self.run_ok(*bench, DBPOOL_MAX_CONNECTIONS="7", DBPOOL_MAX_SQL_LENGTH="100000")
+        self.assertEqual(json.loads(out)["connections"], 2)
+        run = self.run_failing(*bench, DBPOOL_MAX_SQL_LENGTH="many")
+        self.assertIn("DBPOOL_MAX_SQL_LENGTH", run.err)
+        run = self.run_failing(*bench, DBPOOL_MAX_SQL_LENGTH="5")
+        self.assertIn("max-sql-length", run.err)
 
     def test_pool_settings_in_uri(self):
         query = "&" if "?" in self.uri else "?"
@@ -315,6 +344,30 @@ class TestSqlite(Common, ToolTest):
         self.assertEqual(run.out, "")
         self.assertFalse(missing.exists())
 
+    @unittest.skipIf(os.geteuid() == 0, "nothing is read-only for the superuser")
+    def test_check_read_only(self):
+        path = self.folder / "plain.db"
+        self.run_ok("query", f"sqlite:{path}?journal_mode=delete", "CREATE TABLE t (a)")
+        path.chmod(0o444)
+        self.check_degraded("read-only", "cannot be written to", f"sqlite:{path}?journal_mode=delete")
+
+    def test_check_damaged(self):
+        """Only a quick check reads what is behind the header."""
+        path = self.folder / "damaged.db"
+        self.run_ok("query", f"sqlite:{path}?journal_mode=delete", "CREATE TABLE t AS WITH RECURSIVE n(i) AS (SELECT 1 "
+                    "UNION ALL SELECT i + 1 FROM n WHERE i < 5000) SELECT hex(randomblob(50)) FROM n")
+        with path.open("r+b") as file:
+            file.seek(3 * 4096)
+            file.write(b"x" * 5 * 4096)
+        self.run_ok("check", f"sqlite:{path}")
+        run = self.run_failing("check", "--quick-check", f"sqlite:{path}")
+        self.assertIn("damaged", run.err)
+        run = self.run_failing("check", "--quick-check", "-f", "json", f"sqlite:{path}")
+        document = json.loads(run.out)
+        self.assertEqual((document["status"], run.err), ("unhealthy", ""))
+        self.assertEqual(document["reasons"][0]["code"], "damaged")
+        self.assertFalse(document["facts"]["quick-check"])
+
     def test_check_failures(self):
         (self.folder / "text.db").write_text("no database " * 100)
         for path in (self.folder, self.folder / "none" / "x.db", self.folder / "text.db"):
@@ -323,7 +376,7 @@ class TestSqlite(Common, ToolTest):
                 self.assertRegex(run.err, r"\Adbpool check: [^\n]+\n\Z")
                 run = self.run_failing("check", "-f", "json", f"sqlite:{path}")
                 document = json.loads(run.out)
-                self.assertEqual((document["status"], run.err), ("down", ""))
+                self.assertEqual((document["status"], run.err), ("unhealthy", ""))
                 self.assertEqual(document["error"], "configuration")
 
     def test_bytes(self):
@@ -384,7 +437,9 @@ class TestSqlite(Common, ToolTest):
             ["check", b"\xff\xfe"],
         ):
             with self.subTest(arguments=arguments):
-                run = self.run_failing(*arguments, status=2, DATABASE_URL="")
+                run = self.run_failing(
+                    *arguments, status=2, DATABASE_URL="", PGHOST="", PGDATABASE=""
+                )
                 self.assertEqual(run.out, "")
                 self.assertRegex(run.err, r"\Adbpool[^\n]*: [^\n]+\nTry 'dbpool[^\n]* --help'\.\n\Z")
 
@@ -446,6 +501,17 @@ class TestPostgres(Common, ToolTest):
         self.assertEqual(row["b"], "\\xdead")
         self.assertEqual(row["d"], "2024-02-29")
 
+    def test_check_read_only(self):
+        """The server refuses to write, for this role."""
+        self.run_ok("query", self.uri, "CREATE ROLE reader LOGIN")
+        self.addCleanup(self.run_ok, "query", self.uri, "DROP ROLE reader")
+        self.run_ok("query", self.uri, "ALTER ROLE reader SET default_transaction_read_only = on")
+        reader = self.uri.replace("//dbpool@", "//reader@")
+        self.assertNotEqual(reader, self.uri)
+        self.check_degraded("read-only", "default_transaction_read_only", reader)
+        option = "options=-c%20default_transaction_read_only%3Don"
+        self.assertIn(" is healthy: ", self.run_ok("check", "--strict", f"{reader}&{option}"))
+
     def down(self, uri, *arguments):
         """check on what is not there: the same story in words and in JSON, no password in either."""
         run = self.run_failing("check", *arguments, uri)
@@ -454,7 +520,7 @@ class TestPostgres(Common, ToolTest):
         seconds = run.seconds
         run = self.run_failing("check", "--format=json", *arguments, uri)
         document = json.loads(run.out)
-        self.assertEqual((document["status"], run.err), ("down", ""))
+        self.assertEqual((document["status"], run.err), ("unhealthy", ""))
         return document, max(seconds, run.seconds)
 
     def test_wrong_password(self):
@@ -497,24 +563,129 @@ class TestPostgres(Common, ToolTest):
             run = self.run_failing("query", "--timeout=1", uri, "SELECT 1")
             self.assertLess(run.seconds, 3)
 
+    def libpq_environment(self, uri=POSTGRES_TCP):
+        """What psql would be told of the database."""
+        parts = urlsplit(uri)
+        return {
+            "DATABASE_URL": "",
+            "PGHOST": parts.hostname,
+            "PGPORT": str(parts.port),
+            "PGUSER": parts.username,
+            "PGPASSWORD": parts.password,
+            "PGDATABASE": parts.path[1:],
+        }
+
+    def test_libpq_environment(self):
+        environment = self.libpq_environment()
+        out = self.run_ok("check", **environment)
+        self.assertIn(environment["PGHOST"], out)
+        out = self.run_ok("query", "-", "SELECT current_user", "-f", "csv", **environment)
+        self.assertEqual(out.split()[1], environment["PGUSER"])
+        out = self.run_ok("bench", "--seconds=0.3", "-f", "json", "-m", "select", **environment)
+        self.assertEqual(json.loads(out)["errors"], 0)
+        run = self.run_failing("check", **{**environment, "PGPASSWORD": SECRET})
+        self.assertIn("password", run.err)
+        run = self.run_failing("check", **{**environment, "PGDATABASE": "nosuch"})
+        self.assertIn("nosuch", run.err)
+        # The URI comes first, and then nothing is taken from there.
+        run = self.run_failing("check", **{**environment, "DATABASE_URL": "sqlite:/nonexistent/x"})
+        self.assertIn("/nonexistent", run.err)
+
+    def command_line(self, uri):
+        """What other users see of the command while its statement runs."""
+        sql = f"SELECT pg_sleep(60) /* {uuid.uuid4()} */"
+        activity = f"FROM pg_stat_activity WHERE query = '{sql}'"
+        process = subprocess.Popen(
+            [TOOL, "query", uri, sql], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        try:
+            count = f"SELECT count(*) AS n {activity} AND state = 'active'"
+            while self.run_ok("query", "-f", "csv", POSTGRES, count) == "n\n0\n":
+                self.assertIsNone(process.poll(), process.stderr)
+            line = Path(f"/proc/{process.pid}/cmdline").read_text()
+            self.assertIn(sql, line)
+            return line
+        finally:
+            self.run_ok("query", POSTGRES, f"SELECT pg_terminate_backend(pid) {activity}")
+            process.kill()
+            process.communicate()
+
     def test_password_leaves_the_command_line(self):
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
-            uri = f"postgresql://user:{SECRET}@127.0.0.1:{port}/db?sslmode=disable&password={SECRET}"
-            process = subprocess.Popen(
-                [TOOL, "check", "--timeout=30", uri],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            try:
-                server.settimeout(PATIENCE)
-                server.accept()
-                line = Path(f"/proc/{process.pid}/cmdline").read_text()
-            finally:
-                process.kill()
-                process.wait()
-            self.assertIn("postgresql://user:", line)
-            self.assertNotIn(SECRET, line)
+        parts = urlsplit(POSTGRES_TCP)
+        password = parts.password
+        place = f"{parts.hostname}:{parts.port}{parts.path}"
+        escaped = "".join(f"%{ord(letter):02x}" for letter in password)
+        for uri in (
+            f"postgresql://{parts.username}:{password}@{place}",
+            f"postgresql://{parts.username}:{escaped}@{place}",
+            f"postgresql://{parts.username}@{place}?password={password}",
+            f"postgresql://{place}?user={parts.username}&p%61ssword={escaped}",
+            f"postgresql://{parts.username}:{password}@{place}?sslpassword={SECRET}&"
+            "application_name=x",
+        ):
+            with self.subTest(uri=uri):
+                line = self.command_line(uri)
+                self.assertIn("postgresql://", line)
+                for secret in (password, escaped, SECRET):
+                    self.assertNotIn(secret, line)
+
+    def test_bad_password_leaves_the_command_line(self):
+        """Also where the URI is no good because of what the password has in it."""
+        for uri in (
+            f"postgresql://user:at@{SECRET}@127.0.0.1:%d/db",
+            f"postgresql://user:{SECRET}@127.0.0.1:%d/db?sslmode=disable&password={SECRET}",
+        ):
+            with self.subTest(uri=uri), socket.create_server(("127.0.0.1", 0)) as server:
+                port = server.getsockname()[1]
+                process = subprocess.Popen(
+                    [TOOL, "check", "--timeout=30", uri % port],
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+                try:
+                    server.settimeout(0.1)
+                    while process.poll() is None:
+                        try:
+                            server.accept()
+                            break
+                        except TimeoutError:
+                            pass
+                    if process.poll() is None:
+                        line = Path(f"/proc/{process.pid}/cmdline").read_text()
+                        self.assertIn("postgresql://user:", line)
+                        self.assertNotIn(SECRET, line)
+                finally:
+                    process.kill()
+                    process.wait()
+
+    def test_errors_have_no_secret(self):
+        parts = urlsplit(POSTGRES_TCP)
+        place = f"{parts.hostname}:{parts.port}{parts.path}"
+        for uri in (
+            f"postgresql://{parts.username}:{SECRET}@{place}",
+            f"postgresql://{parts.username}@{place}?password={SECRET}",
+            f"postgresql://{place}?user={parts.username}&p%61ssword={SECRET}",
+            f"postgresql://{parts.username}:{SECRET}@{place}?sslpassword={SECRET}&nonsense=1",
+            f"postgresql://{parts.username}:x@{SECRET}@{place}",
+            f"postgresql://{parts.username}:{SECRET}/x@{place}",
+            f"host={parts.hostname} password={SECRET}",
+        ):
+            for command in (
+                ["check", uri],
+                ["check", "--format=json", uri],
+                ["query", uri, "SELECT 1"],
+                ["query", "--format=json", uri, "SELECT 1"],
+                ["bench", uri],
+                ["bench", "--format=json", uri],
+            ):
+                with self.subTest(command=command):
+                    self.run_failing(*command)
+                    at = command.index(uri)
+                    if command[0] == "query":
+                        command[at] = "-"
+                    else:
+                        del command[at]
+                    self.run_failing(*command, DATABASE_URL=uri)
 
 
 class TapResult(unittest.TestResult):
