@@ -11,6 +11,7 @@
 
 #include "db-postgres-connecting-private.h"
 
+#include "db-config-source-private.h"
 #include "db-error.h"
 #include "db-postgres-errors-private.h"
 
@@ -222,12 +223,27 @@ check_environment (GError **error)
   return fail (error, "the environment variable PGREQUIREAUTH", methods, reason);
 }
 
+/* As in every other source of settings; a server hangs up on what is longer, and says nothing. */
+static gboolean
+check_lengths (DbConninfo *info, GError **error)
+{
+  for (guint i = 0; info->keywords[i] != NULL; i++)
+    {
+      if (info->values[i] == NULL || strlen (info->values[i]) <= DB_CONFIG_MAX_LENGTH)
+        continue;
+      g_set_error (error, DB_ERROR, DB_ERROR_CONFIGURATION, "%s is longer than %d bytes",
+                   info->keywords[i], DB_CONFIG_MAX_LENGTH);
+      return FALSE;
+    }
+  return TRUE;
+}
+
 gboolean
 db_postgres_check_conninfo (DbDatabaseConfig *config, DbConninfo *info, GError **error)
 {
   const char *cert = db_conninfo_get (info, "sslcert");
 
-  if (!check_hosts (config, error) || !check_environment (error))
+  if (!check_lengths (info, error) || !check_hosts (config, error) || !check_environment (error))
     return FALSE;
   if (strcmp (get_ssl_mode (info), "disable") == 0)
     return TRUE;

@@ -9,6 +9,7 @@
 
 #include "db-postgres-manager.h"
 
+#include "db-config-source-private.h"
 #include "db-database-config-private.h"
 #include "db-error-private.h"
 #include "db-postgres-connecting-private.h"
@@ -136,7 +137,9 @@ db_postgres_manager_open_session_with_config (DbConnectionManager *manager,
   if (!db_postgres_check_conninfo (config, info, error) ||
       !db_database_config_read_password_file (config, info, error))
     {
-      g_prefix_error (error, "cannot connect to %s: ", where);
+      g_autofree char *shown = db_config_shorten (where); /* it may be what is too long */
+
+      g_prefix_error (error, "cannot connect to %s: ", shown);
       return NULL;
     }
   warn_once_if_unverified (self, info, where);

@@ -246,6 +246,28 @@ test_injection_refused (void)
   g_assert_null (strstr (error->message, SECRET));
 }
 
+/* What is set by a program has the limit that the other sources have. */
+static void
+test_lengths (void)
+{
+  static const char *const names[] = {"database", "username", "password", "application-name"};
+  g_autofree char *text = g_strnfill (65537, 'a');
+
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      g_autoptr (DbDatabaseConfig) config = db_database_config_new ();
+      g_autoptr (DbConnectionManager) manager = NULL;
+      g_autoptr (GError) error = NULL;
+
+      g_object_set (config, "host", "127.0.0.1", names[i], text, NULL);
+      manager = DB_CONNECTION_MANAGER (db_postgres_manager_new (config));
+      g_assert_null (db_connection_manager_open_session (manager, NULL, &error));
+      g_assert_error (error, DB_ERROR, DB_ERROR_CONFIGURATION);
+      g_assert_nonnull (strstr (error->message, "is longer than 65536 bytes"));
+      g_assert_cmpuint (strlen (error->message), <, 500);
+    }
+}
+
 /* A provider: says one password after the other, and the last one for ever. */
 typedef struct
 {
@@ -802,6 +824,7 @@ main (int argc, char **argv)
   g_test_add_func ("/postgres/auth/services", test_services);
   g_test_add_func ("/postgres/auth/injection", test_injection);
   g_test_add_func ("/postgres/auth/injection-refused", test_injection_refused);
+  g_test_add_func ("/postgres/auth/lengths", test_lengths);
   g_test_add_func ("/postgres/auth/rotation", test_rotation);
   g_test_add_func ("/postgres/auth/asked-again", test_asked_again);
   g_test_add_func ("/postgres/auth/not-tried-again", test_not_tried_again);
