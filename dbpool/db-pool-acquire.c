@@ -291,8 +291,8 @@ has_processors (void)
 
 /* Whoever was handed a session begins to use it before somebody else asks for one: else sessions
  * lie around granted, processors have nothing to do, and threads take turns at asking. With 32
- * threads over 4 sessions of 20 µs each it is a fifth more in throughput. Not for long: the thread
- * may have a low priority. */
+ * threads over 4 sessions of 20 µs each it is some percent more in throughput. Not for long: the
+ * thread may have a low priority. */
 static void
 let_others_begin (DbEngine *self)
 {

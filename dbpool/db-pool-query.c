@@ -17,22 +17,25 @@
 /* Who borrows, for those who look at the pool. */
 #define ONE_SHOT_TAG "a statement of the pool's"
 
-/* A loan without a handle, where nobody can ask for the details of an error. */
+/* A loan without a handle, where nobody can ask for the details of an error. A text that is too
+ * long takes no session, which would then be known to have worked. */
 static DbResult *
 run_now (DbPool *self, DbStatementPlan *plan, GCancellable *cancellable, GError **error)
 {
-  DbLease *lease = db_engine_acquire_one_shot (self->engine, plan->sql, cancellable, error);
   GError *local_error = NULL;
   DbErrorInfo *info;
-  DbResult *result = NULL;
+  DbResult *result;
+  DbLease *lease;
   guint64 id;
   gint64 took;
 
+  if (!db_engine_limit_plan (self->engine, plan, error))
+    return NULL;
+  lease = db_engine_acquire_one_shot (self->engine, plan->sql, cancellable, error);
   if (lease == NULL)
     return NULL;
   id = lease->id;
-  if (db_engine_limit_plan (self->engine, plan, &local_error))
-    result = db_session_run (lease->session, plan, cancellable, &local_error);
+  result = db_session_run (lease->session, plan, cancellable, &local_error);
   info = result == NULL ? db_session_steal_error_info (lease->session) : NULL;
   g_clear_pointer (&info, db_error_info_unref);
   took = db_lease_end_one_shot (lease);

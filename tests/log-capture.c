@@ -248,3 +248,23 @@ log_assert_expected (void)
     g_error ("expected: %s; but there is nothing", (char *) g_ptr_array_index (patterns, n));
   log_end ();
 }
+
+void
+log_assert_documented (const char *backend, const char *const *events, gsize n_events)
+{
+  g_autofree char *path = g_test_build_filename (G_TEST_DIST, "..", "docs", "logging.md", NULL);
+  g_autofree char *start = g_strdup_printf ("\n| `%s-", backend);
+  g_autofree char *page = NULL;
+  gsize n = 0;
+
+  g_assert_true (g_file_get_contents (path, &page, NULL, NULL));
+  for (gsize i = 0; i < n_events; i++)
+    {
+      g_autofree char *row = g_strdup_printf ("\n| `%s` |", events[i]);
+
+      g_assert_nonnull (strstr (page, row));
+    }
+  for (const char *at = page; (at = strstr (at, start)) != NULL; at++)
+    n++;
+  g_assert_cmpuint (n + 1, ==, n_events);
+}

@@ -35,6 +35,10 @@ char *log_dup_text (GLogLevelFlags levels);
 void log_expect (GLogLevelFlags level, const char *pattern);
 void log_assert_expected (void);
 
+/* The page on logging has a row for each of @events; and one of @events, and no more, is not named
+ * after @backend ("sqlite"). */
+void log_assert_documented (const char *backend, const char *const *events, gsize n_events);
+
 /* Called for each entry, on its thread, with no lock of the capture held; NULL ends it. */
 typedef void (*LogObserver) (GLogLevelFlags level,
                              const GLogField *fields,

@@ -38,6 +38,15 @@ assert_limit_error (SqlWorld *world, GError **error, const char *setting)
   g_clear_error (error);
 }
 
+static guint64
+count_queries (SqlWorld *world)
+{
+  g_autoptr (DbMetricsSummary) summary =
+    db_metrics_collector_get_summary (db_pool_get_metrics (world->pool), DB_METRIC_QUERY);
+
+  return db_metrics_summary_get_count (summary);
+}
+
 static char *
 make_sql (gsize length)
 {
@@ -77,8 +86,10 @@ test_sql_length_everywhere (SqlWorld *world)
   g_autoptr (DbParams) rows = db_params_new ();
   g_autoptr (DbBatch) batch = db_batch_new ();
   g_autoptr (GError) error = NULL;
+  guint64 n_queries;
 
   set_limit (world, "max-sql-length", 100);
+  n_queries = count_queries (world);
   g_assert_cmpint (sql_execute (world, longer, NULL, &error), ==, -1);
   assert_limit_error (world, &error, "max-sql-length");
   g_assert_false (sql_script (world, longer, &error));
@@ -89,6 +100,8 @@ test_sql_length_everywhere (SqlWorld *world)
   assert_limit_error (world, &error, "max-sql-length");
   g_assert_null (sql_pool_query (world, longer, NULL, &error));
   assert_limit_error (world, &error, "max-sql-length");
+  /* the database has not been asked */
+  g_assert_cmpuint (count_queries (world), ==, n_queries);
 
   db_params_add_int64 (rows, 1);
   g_assert_cmpint (sql_execute_many (world, longer, rows, &error), ==, -1);
