@@ -7,8 +7,13 @@
 #include "db-lease-private.h"
 #include "db-statement-plan-private.h"
 
-/* A handle on a loan; takes the reference on @lease. */
+/* A handle on a loan; takes the reference on @lease. The caller has the session. */
 DbConnection *db_connection_new (DbLease *lease, guint64 loan);
+
+/* Releases @self, the caller's reference to which may keep it for the next loan. */
+void db_connection_give_back (DbConnection *self);
+/* The end of a handle that waited for its next loan. */
+void db_connection_drop_spare (DbConnection *self);
 
 DbLease *db_connection_get_lease (DbConnection *self);
 guint64 db_connection_get_loan (DbConnection *self);

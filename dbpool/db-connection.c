@@ -11,6 +11,7 @@
 #include "db-connection-private.h"
 #include "db-error.h"
 #include "db-operation-private.h"
+#include "db-reuse-private.h"
 #include "db-session-private.h"
 
 /**
@@ -38,8 +39,8 @@ struct _DbConnection
 {
   GObject parent_instance;
 
-  /* read-only after construction */
-  DbLease *lease;
+  /* read-only from the beginning of a loan until the handle is given back for the next one */
+  DbLease *lease; /* a reference, but that of a spare, which is the lease's */
   guint64 loan;
 
   DbLock lock;
@@ -91,7 +92,8 @@ db_connection_dispose (GObject *object)
 {
   DbConnection *self = DB_CONNECTION (object);
 
-  db_lease_end (self->lease, self->loan, DB_LOAN_FINALIZED);
+  if (self->lease != NULL)
+    db_lease_end (self->lease, self->loan, DB_LOAN_FINALIZED);
   G_OBJECT_CLASS (db_connection_parent_class)->dispose (object);
 }
 
@@ -100,7 +102,7 @@ db_connection_finalize (GObject *object)
 {
   DbConnection *self = DB_CONNECTION (object);
 
-  db_lease_unref (self->lease);
+  g_clear_pointer (&self->lease, db_lease_unref);
   g_clear_pointer (&self->transactions, g_array_unref);
   g_clear_pointer (&self->last_error, db_error_info_unref);
   while (!g_queue_is_empty (&self->dropped))
@@ -126,11 +128,47 @@ db_connection_init (DbConnection *self)
 DbConnection *
 db_connection_new (DbLease *lease, guint64 loan)
 {
-  DbConnection *self = g_object_new (DB_TYPE_CONNECTION, NULL);
+  DbConnection *self = g_steal_pointer (&lease->spare);
 
+  if (self == NULL)
+    self = g_object_new (DB_TYPE_CONNECTION, NULL);
   self->lease = lease;
   self->loan = loan;
   return self;
+}
+
+/* Whether nothing of this loan is left to be ended: then the handle is as good as a new one. Nobody
+ * else has it. */
+static gboolean
+is_settled (DbConnection *self)
+{
+  return (self->transactions == NULL || self->transactions->len == 0) &&
+         self->abandoned_depth < 0 && g_queue_is_empty (&self->dropped);
+}
+
+void
+db_connection_give_back (DbConnection *self)
+{
+  DbLease *lease = self->lease;
+
+  if (db_is_nobody_elses (self) && is_settled (self))
+    {
+      g_clear_pointer (&self->last_error, db_error_info_unref);
+      if (db_lease_end_with (lease, self->loan, self))
+        {
+          db_lease_unref (lease); /* the handle's */
+          return;
+        }
+    }
+  db_lease_end (lease, self->loan, DB_LOAN_RELEASED);
+  g_object_unref (self);
+}
+
+void
+db_connection_drop_spare (DbConnection *self)
+{
+  self->lease = NULL;
+  g_object_unref (self);
 }
 
 DbLease *

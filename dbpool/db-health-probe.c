@@ -189,7 +189,6 @@ put_back (DbHealthProbe *self, DbSlot *slot, gboolean works)
 {
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
 
-  db_engine_look_for_listeners (self->engine);
   db_pool_core_checked (self->engine->core, slot, works ? DB_CHECK_WORKS : DB_CHECK_FAILED, FALSE,
                         NULL, g_get_monotonic_time (), &fx);
   db_engine_run_effects (self->engine, &fx);

@@ -37,6 +37,8 @@ void db_histogram_clear (DbHistogram *self);
 
 /* What is negative counts as 0. */
 void db_histogram_record (DbHistogram *self, gint64 value);
+/* The same value @n times. */
+void db_histogram_record_many (DbHistogram *self, gint64 value, guint64 n);
 /* Takes back what was recorded before; the maximum stays. */
 void db_histogram_forget (DbHistogram *self, gint64 value);
 void db_histogram_add (DbHistogram *self, DbHistogram *other);

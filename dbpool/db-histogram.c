@@ -101,16 +101,22 @@ raise_maximum (DbHistogram *self, gint64 value)
 }
 
 void
-db_histogram_record (DbHistogram *self, gint64 value)
+db_histogram_record_many (DbHistogram *self, gint64 value, guint64 n)
 {
   if (value <= 0)
     {
-      count (self, 0, 1);
+      count (self, 0, n);
       return;
     }
-  count (self, value, 1);
-  ADD (&self->sum, (guint64) value);
+  count (self, value, n);
+  ADD (&self->sum, (guint64) value * n);
   raise_maximum (self, value);
+}
+
+void
+db_histogram_record (DbHistogram *self, gint64 value)
+{
+  db_histogram_record_many (self, value, 1);
 }
 
 void

@@ -13,6 +13,9 @@
  * handle, but the session goes back to the pool's thread that began it. A detached session is no
  * longer the pool's: when its loan ends it is closed.
  *
+ * A handle that was given back by the only one who had it may serve the next loan: making and
+ * freeing an object costs more than all the rest of a loan. Until then it is the lease's spare.
+ *
  * One operation uses the session at a time. A blocking one that finds it in use fails; an
  * asynchronous one waits its turn, in call order. A loan that ends during an operation goes back
  * when that has ended.
@@ -31,6 +34,7 @@
 typedef struct _DbEngine DbEngine;
 typedef struct _DbLease DbLease;
 typedef struct _DbTurn DbTurn;
+typedef struct _DbConnection DbConnection;
 
 /* Who borrows. A static one costs nothing. */
 typedef struct
@@ -54,35 +58,43 @@ struct _DbTurn
 
 struct _DbLease
 {
-  int ref_count; /* atomic */
+  /* what each loan needs: two lines */
+  int ref_count;    /* atomic */
+  guint cache_size; /* what the session was told; used by whoever has it */
   DbEngine *engine;
-  DbConnectionManager *manager; /* that opened the session */
-  guint64 id;                   /* of the slot */
   DbSession *session; /* used by whoever has it. Kept, closed, as long as the lease: a cancel may
                          come late */
-  DbWatch *watch;     /* of its descriptor, until it is closed; NULL if there is none */
-
   DbLock lock;
-  DbCond left;         /* lock: an operation of a private loan has ended */
-  guint cache_size;    /* what the session was told; used by whoever has it */
-  DbSlot *slot;        /* lock, but for whoever has the session; NULL once closed or detached */
-  guint64 last_loan;   /* lock */
-  guint64 loan;        /* lock: the current one, 0: none, or it has ended */
+  DbSlot *slot;      /* lock, but for whoever has the session; NULL once closed or detached */
+  guint64 loan;      /* lock: the current one, 0: none, or it has ended */
+  guint64 last_loan; /* lock */
+  gint64 lent_at;    /* lock */
+
   gboolean busy;       /* lock: an operation has the session */
   gboolean ending;     /* lock: the loan ended while busy */
-  GQueue turns;        /* lock: of DbTurn.link */
   gboolean finalized;  /* lock: the loan ended with its handle */
   gboolean is_private; /* lock: of the current loan, like all that follows */
   gboolean detached;
   gboolean read_only;
   gboolean leaked; /* it was reported */
-  const char *tag;
-  char *own_tag; /* tag, where it is not static */
-  gint64 lent_at;
-  gint64 one_shot_since; /* when its operation began; 0: it is no one-shot */
   guint thread;
-  char last_statement[DB_LAST_STATEMENT_SIZE]; /* its beginning */
+  const char *tag;
+  char *own_tag;         /* tag, where it is not static */
+  gint64 one_shot_since; /* when its operation began; 0: it is no one-shot */
+  DbConnection *spare;   /* used by whoever has the session: a handle without a loan; or NULL */
+
+  char last_statement[DB_LAST_STATEMENT_SIZE]; /* lock: its beginning */
+  GQueue turns;                                /* lock: of DbTurn.link */
+  DbCond left;                                 /* lock: an operation of a private loan has ended */
+
+  /* read-only after construction */
+  DbConnectionManager *manager; /* that opened the session */
+  guint64 id;                   /* of the slot */
+
+  DbWatch *watch; /* of its descriptor, until it is closed; NULL if there is none */
 };
+
+G_STATIC_ASSERT (offsetof (DbLease, last_statement) <= 2 * DB_LINE_SIZE);
 
 /* What there is to say of a loan. */
 typedef struct
@@ -116,6 +128,10 @@ typedef enum
 
 /* Ends a loan; nothing happens if it has ended before. */
 void db_lease_end (DbLease *self, guint64 loan, DbLoanEnd how);
+
+/* The same of a loan that was released, with a reference to its handle, which becomes the spare.
+ * FALSE: not now, and nothing was done. */
+gboolean db_lease_end_with (DbLease *self, guint64 loan, DbConnection *handle);
 
 /* Takes the session out of the pool for good. */
 gboolean db_lease_detach (DbLease *self, guint64 loan, GError **error);

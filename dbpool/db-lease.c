@@ -7,6 +7,7 @@
 
 #include "config.h"
 
+#include "db-connection-private.h"
 #include "db-error.h"
 #include "db-fingerprint-private.h"
 #include "db-lease-private.h"
@@ -30,7 +31,7 @@ adapt_session (DbLease *self)
 DbLease *
 db_lease_new (DbEngine *engine, DbConnectionManager *manager, DbSession *session, DbSlot *slot)
 {
-  DbLease *self = g_new0 (DbLease, 1);
+  DbLease *self = g_aligned_alloc0 (1, sizeof (DbLease), DB_LINE_SIZE);
 
   self->ref_count = 1;
   self->engine = db_engine_ref (engine);
@@ -59,12 +60,13 @@ db_lease_unref (DbLease *self)
     return;
   DB_TSAN_ACQUIRE (&self->lock);
   g_free (self->own_tag);
+  g_clear_pointer (&self->spare, db_connection_drop_spare);
   g_clear_object (&self->session);
   g_clear_object (&self->manager);
   db_cond_clear (&self->left);
   db_lock_clear (&self->lock);
   db_engine_unref (self->engine);
-  g_free (self);
+  g_aligned_free (self);
 }
 
 void
@@ -85,7 +87,8 @@ begin_locked (DbLease *self, DbTag tag)
   self->read_only = FALSE;
   self->finalized = FALSE;
   self->leaked = FALSE;
-  self->last_statement[0] = '\0';
+  if (self->last_statement[0] != '\0')
+    self->last_statement[0] = '\0';
   if (self->own_tag != NULL)
     g_clear_pointer (&self->own_tag, g_free);
   if (tag.text != NULL && !tag.is_static)
@@ -204,6 +207,8 @@ take_turns_locked (DbLease *self)
 {
   GQueue turns = self->turns;
 
+  if (turns.length == 0)
+    return turns;
   for (GList *link = turns.head; link != NULL; link = link->next)
     ((DbTurn *) link->data)->queued = FALSE;
   g_queue_init (&self->turns);
@@ -239,6 +244,28 @@ db_lease_end (DbLease *self, guint64 loan, DbLoanEnd how)
   else if (busy && how == DB_LOAN_REVOKED)
     db_session_cancel (self->session);
   refuse_turns (&turns);
+}
+
+gboolean
+db_lease_end_with (DbLease *self, guint64 loan, DbConnection *handle)
+{
+  gboolean ends;
+
+  if (db_engine_is_forked (self->engine))
+    return FALSE;
+  db_lock_lock (&self->lock);
+  ends = self->loan == loan && !self->busy && !self->is_private && !self->detached &&
+         self->spare == NULL;
+  if (ends)
+    {
+      self->loan = 0;
+      self->finalized = FALSE;
+      self->spare = handle;
+    }
+  db_lock_unlock (&self->lock);
+  if (ends)
+    give_back (self);
+  return ends;
 }
 
 void

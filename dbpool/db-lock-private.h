@@ -3,6 +3,11 @@
 
 /* The one place where dbpool locks.
  *
+ * A lock is held for a few hundred instructions and never while anything blocks. So who finds it
+ * taken looks again for a moment before it sleeps: to be woken by another processor takes a hundred
+ * times as long as the lock is held. (With two threads that each use a session for 20 µs, three of
+ * a hundred loans meet; sleeping for those cost 3 % of the throughput.)
+ *
  * DbLock and DbCond are GMutex and GCond with the same rules. All of dbpool's locking goes through
  * here, and memory passes between threads only under such a lock or through the atomics of GLib's
  * headers. The reason is ThreadSanitizer: GLib's mutexes are futexes inside an uninstrumented
@@ -53,10 +58,38 @@ db_lock_clear (DbLock *lock)
   g_mutex_clear (&lock->mutex);
 }
 
+/* How often a lock that is taken is looked at before the thread sleeps: some microseconds. */
+#define DB_LOCK_LOOKS 60
+
+/* Tells the processor that this thread only waits for another one. */
+static inline void
+db_relax (void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause ();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+static inline gboolean
+db_lock_try_for_a_moment (DbLock *lock)
+{
+  for (guint i = 0; i < DB_LOCK_LOOKS; i++)
+    {
+      db_relax ();
+      db_relax ();
+      if (g_mutex_trylock (&lock->mutex))
+        return TRUE;
+    }
+  return FALSE;
+}
+
 static inline void
 db_lock_lock (DbLock *lock)
 {
-  g_mutex_lock (&lock->mutex);
+  if (!g_mutex_trylock (&lock->mutex) && !db_lock_try_for_a_moment (lock))
+    g_mutex_lock (&lock->mutex);
   DB_TSAN_ACQUIRE (lock);
 }
 

@@ -338,6 +338,8 @@ db_metrics_collector_get_summary (DbMetricsCollector *self, DbMetric metric)
   g_return_val_if_fail (DB_IS_METRICS_COLLECTOR (self), NULL);
   g_return_val_if_fail ((guint) metric < DB_N_METRICS, NULL);
 
+  if (self->core != NULL)
+    db_pool_core_settle (self->core);
   return db_metrics_summary_new (&self->histograms[metric]);
 }
 
@@ -379,6 +381,7 @@ db_metrics_collector_sample (DbMetricsCollector *self, DbMetricsSample *sample)
       db_pool_core_get_info (self->core, &info);
       sample->max_connections = info.max_connections;
       sample->min_connections = info.min_connections;
+      db_pool_core_settle (self->core);
     }
   add_recorded (self, sample);
   for (guint i = 0; i < DB_N_METRICS; i++)

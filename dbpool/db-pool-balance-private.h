@@ -18,37 +18,46 @@
 /* How long every session must have been lent to threads that wait before that is reported. */
 #define DB_DEADLOCK_PATIENCE (100 * G_TIME_SPAN_MILLISECOND)
 
+/* How many loans end before what they took is put into the histogram. */
+#define DB_N_RECENT_USES 15
+
 /* How many events wait for their main context at most. */
 #define DB_MAX_EVENTS 4096
 
 struct _DbPoolCore
 {
+  /* read often, and rarely changed */
   int ref_count;             /* atomic */
+  int observed;              /* atomic: by so many */
   const guint *fork_counter; /* not behind the lock: in a child that may be held by nobody */
   guint fork_generation;
-  int listeners;           /* atomic: a bit for each DbEventType that somebody listens to */
-  int observed;            /* atomic: by so many */
+  int n_handed; /* lock, but read atomically: sessions granted to threads that have not run */
   DbPoolSettings settings; /* lock */
 
-  /* What is above is read often and changes rarely. It has no cache line in common with what is
-   * below, which each loan changes. */
-  char apart[64];
+  /* what each loan changes: three lines, or four. All of it: lock */
+  DbLock lock __attribute__ ((aligned (DB_LINE_SIZE)));
+  GQueue idle;             /* of DbSlot.link; the head was used last */
+  GQueue loans;            /* of DbSlot.link; the head was lent first */
+  guint n_recent_unwaited; /* acquires that did not wait, ... */
+  guint n_recent_uses;     /* ... and loans that ended: not in the histograms yet, which lie in
+                              several places */
+  DbPoolStats stats;       /* begins with a line of its own */
 
+  guint64 random __attribute__ ((aligned (DB_LINE_SIZE))); /* of db_pool_core_random_locked() */
+  gint64 recent_uses[DB_N_RECENT_USES];                    /* microseconds */
+
+  /* what changes when something happens. All of it: lock, but for the first two */
   DbHistogram histograms[DB_N_METRICS]; /* atomic */
-  gint64 proven_at; /* atomic: when a session last did what it was asked; 0: not yet */
-  DbLock lock;
-
-  /* all of the rest: lock */
-  guint64 random;           /* of db_pool_core_random_locked() */
+  gint64 proven_at;         /* atomic: when a session last did what it was asked; 0: not yet */
   GQueue slots;             /* of DbSlot.all_link */
-  GQueue idle;              /* of DbSlot.link; the head was used last */
-  GQueue loans;             /* of DbSlot.link; the head was lent first */
   GQueue queue;             /* of DbTicket.link; the head came first; each a reference */
   GQueue units;             /* the same, for those that ask for room */
   GQueue probes;            /* of DbProbe.link; PENDING */
   DbDeadlineHeap deadlines; /* asynchronous tickets, PENDING or GRANTED */
   GHashTable *waiting;      /* the threads of PENDING blocking tickets in the queue */
-  GArray *events;           /* of DbEvent */
+  DbListenFunc listens;     /* NULL: nobody does */
+  gpointer listens_data;
+  GArray *events; /* of DbEvent */
   guint64 last_id;
   gboolean started; /* somebody wanted a session: min-connections holds from now on */
   gboolean closed;
@@ -57,10 +66,9 @@ struct _DbPoolCore
   gboolean deadlocked;   /* and reported; until a loan ends */
   gint64 deadlock_since; /* 0: not deadlocked */
   gboolean wanted;       /* a try found nothing: open one for the next */
-  int n_handed;     /* lock, but read atomically: sessions granted to threads that have not run */
-  guint n_in_hooks; /* PENDING tickets of threads that run a hook */
-  guint n_fills;    /* begin_fill() without end_fill() */
-  guint fill;       /* so many sessions are to be there, for those */
+  guint n_in_hooks;      /* PENDING tickets of threads that run a hook */
+  guint n_fills;         /* begin_fill() without end_fill() */
+  guint fill;            /* so many sessions are to be there, for those */
   guint n_retiring;
   guint n_slow;
   guint generation; /* slots of an older one are closed when they come back */
@@ -71,8 +79,13 @@ struct _DbPoolCore
   gboolean rejecting;       /* the hook did not want a new session, and none since */
   GError *open_error;       /* of the last open if it failed */
   gint64 timer;             /* what the caller was last asked for; G_MAXINT64: nothing */
-  DbPoolStats stats;
 };
+
+G_STATIC_ASSERT (offsetof (DbPoolCore, stats) % DB_LINE_SIZE == 0);
+G_STATIC_ASSERT (offsetof (DbPoolStats, undelivered) <= DB_LINE_SIZE);
+G_STATIC_ASSERT (sizeof (((DbPoolCore *) NULL)->recent_uses) + sizeof (guint64) ==
+                 2 * DB_LINE_SIZE);
+G_STATIC_ASSERT (offsetof (DbSlot, all_link) <= 2 * DB_LINE_SIZE);
 
 /* A time and a duration, without running over. */
 static inline gint64
@@ -144,6 +157,8 @@ void db_pool_core_lend_locked (DbPoolCore *self,
                                guint thread,
                                gint64 now,
                                DbPoolEffects *fx);
+/* Puts what was counted lately into the histograms. */
+void db_pool_core_settle_locked (DbPoolCore *self);
 void db_pool_core_end_loan_locked (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEffects *fx);
 /* Takes a PENDING ticket out of the queue; its reference passes to the caller. */
 void db_pool_core_dequeue_locked (DbPoolCore *self, DbTicket *ticket);

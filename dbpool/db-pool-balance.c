@@ -34,7 +34,8 @@ db_pool_core_set_state_locked (DbPoolCore *self,
     g_queue_unlink (&self->loans, &slot->link);
   if (state == DB_SLOT_LENT)
     g_queue_push_tail_link (&self->loans, &slot->link);
-  self->n_slow -= slot->slow;
+  if (slot->slow)
+    self->n_slow--;
   slot->slow = FALSE;
   self->stats.in_state[slot->state]--;
   slot->state = state;
@@ -86,7 +87,7 @@ db_pool_core_add_event_locked (DbPoolCore *self,
 {
   DbEvent event = {type, value, text, NULL};
 
-  if (!(g_atomic_int_get (&self->listeners) & (1 << type)))
+  if (self->listens == NULL || !self->listens (type, self->listens_data))
     {
       g_free (text);
       return;
@@ -109,7 +110,7 @@ db_pool_core_add_event_locked (DbPoolCore *self,
 DbSlot *
 db_pool_core_new_slot_locked (DbPoolCore *self, DbSlotState state, gint64 now, DbPoolEffects *fx)
 {
-  DbSlot *slot = g_new0 (DbSlot, 1);
+  DbSlot *slot = g_aligned_alloc0 (1, sizeof (DbSlot), DB_LINE_SIZE);
 
   slot->all_link.data = slot;
   slot->link.data = slot;
@@ -169,7 +170,7 @@ db_pool_core_free_slot_locked (DbPoolCore *self, DbSlot *slot, DbPoolEffects *fx
     g_queue_unlink (&self->loans, &slot->link);
   self->stats.in_state[slot->state]--;
   g_queue_unlink (&self->slots, &slot->all_link);
-  g_free (slot);
+  g_aligned_free (slot);
   if (db_pool_core_is_observed (self))
     fx->changed = TRUE;
   if (self->closed && self->slots.length == 0)
@@ -282,14 +283,30 @@ db_pool_core_lend_locked (DbPoolCore *self,
     db_pool_core_arm_locked (self, db_later (now, self->settings.leak_threshold), fx);
 }
 
+void
+db_pool_core_settle_locked (DbPoolCore *self)
+{
+  for (guint i = 0; i < self->n_recent_uses; i++)
+    db_histogram_record (&self->histograms[DB_METRIC_USE], self->recent_uses[i]);
+  self->n_recent_uses = 0;
+  if (self->n_recent_unwaited > 0)
+    db_histogram_record_many (&self->histograms[DB_METRIC_WAIT], 0, self->n_recent_unwaited);
+  self->n_recent_unwaited = 0;
+}
+
 /* What is counted when a loan ends; the slot goes on to another state. */
 void
 db_pool_core_end_loan_locked (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoolEffects *fx)
 {
   self->stats.use_time += now - slot->since;
-  db_histogram_record (&self->histograms[DB_METRIC_USE], now - slot->since);
-  self->deadlocked = FALSE;
-  self->deadlock_since = 0;
+  self->recent_uses[self->n_recent_uses++] = now - slot->since;
+  if (self->n_recent_uses == DB_N_RECENT_USES)
+    db_pool_core_settle_locked (self);
+  if (self->deadlock_since != 0 || self->deadlocked)
+    {
+      self->deadlocked = FALSE;
+      self->deadlock_since = 0;
+    }
   db_pool_core_add_event_locked (self, DB_EVENT_RETURNED, now - slot->since, NULL, NULL, fx);
 }
 
@@ -403,7 +420,10 @@ db_pool_core_taken_locked (DbPoolCore *self, DbTicket *ticket, gint64 now, DbPoo
   if (ticket->unit)
     return;
   self->stats.acquired++;
-  db_histogram_record (&self->histograms[DB_METRIC_WAIT], waited);
+  if (waited > 0)
+    db_histogram_record (&self->histograms[DB_METRIC_WAIT], waited);
+  else
+    self->n_recent_unwaited++;
   if (ticket->waited)
     {
       self->stats.waited++;
@@ -543,7 +563,8 @@ open_missing_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
 
   if (missing == 0)
     {
-      self->wanted = FALSE;
+      if (self->wanted)
+        self->wanted = FALSE;
       return;
     }
   if (must_back_off_locked (self, now))
@@ -623,7 +644,8 @@ watch_for_deadlock_locked (DbPoolCore *self, gint64 now, DbPoolEffects *fx)
 {
   if (self->queue.length == 0 || !db_pool_core_is_deadlocked_locked (self))
     {
-      self->deadlock_since = 0;
+      if (self->deadlock_since != 0)
+        self->deadlock_since = 0;
       return;
     }
   if (self->deadlock_since == 0)

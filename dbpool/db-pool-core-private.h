@@ -150,35 +150,44 @@ typedef struct
   GError *error;
 } DbEvent;
 
+/* A processor fetches memory by lines of 64 bytes, and from another processor that takes as long as
+ * some hundred instructions. So records that each loan changes are aligned, and what it needs of
+ * them lies together. */
+#define DB_LINE_SIZE 64
+
 struct _DbSlot
 {
-  GList all_link; /* in the list of all slots */
-  GList link;     /* in the idle list while IDLE, in that of loans while LENT */
-  guint64 id;
+  /* what each loan needs: two lines */
+  GList link; /* in the idle list while IDLE, in that of loans while LENT */
   DbSlotState state;
-  DbDropReason drop_reason; /* of CLOSING */
-  gboolean doomed;          /* to be closed when it comes back, for drop_reason */
-  gboolean suspect;         /* to be checked before it is lent, whatever the settings say */
-  gboolean needs_check;     /* of CHECKING: the database is to be asked */
-  gboolean needs_hook;      /* of CHECKING: the before-acquire hook is to be asked */
-  gboolean retiring;
-  gboolean slow;    /* of CHECKING and RESETTING: nobody counts on it any more */
-  DbLeakState leak; /* of LENT */
   guint generation;
   guint uses;
   guint thread;      /* of LENT: that of the blocking caller, or 0 */
-  DbTicket *granted; /* of LENT: asynchronous, and its owner has not taken the slot yet; or NULL */
-  gint64 born;       /* when it began to open */
-  gint64 opened_at;  /* when it was open; 0: not yet */
-  double luck;       /* 0 to 1, chosen then: how much of lifetime-jitter is taken off its life */
   gint64 since;      /* when it came into its state */
-  gint64 expires;    /* G_MAXINT64: never */
-  gint64 retire_at;  /* when a replacement should be opened; G_MAXINT64: never */
-  gint64 check_at;   /* of IDLE: when to check it unasked; G_MAXINT64: never */
-  gint64 idle_since; /* when it was last used */
-  gint64 proven_at;  /* when it last was known to work: opened, returned or checked */
+  DbTicket *granted; /* of LENT: asynchronous, and its owner has not taken the slot yet; or NULL */
   gpointer data;     /* the caller's */
-  DbSlot *next;      /* in one of the lists of effects */
+
+  gint64 proven_at;         /* when it last was known to work: opened, returned or checked */
+  gint64 idle_since;        /* when it was last used */
+  gint64 expires;           /* G_MAXINT64: never */
+  gint64 check_at;          /* of IDLE: when to check it unasked; G_MAXINT64: never */
+  gboolean doomed;          /* to be closed when it comes back, for drop_reason */
+  DbDropReason drop_reason; /* of CLOSING */
+  gboolean suspect;         /* to be checked before it is lent, whatever the settings say */
+  gboolean retiring;
+  gboolean slow;        /* of CHECKING and RESETTING: nobody counts on it any more */
+  gboolean needs_check; /* of CHECKING: the database is to be asked */
+  gboolean needs_hook;  /* of CHECKING: the before-acquire hook is to be asked */
+  DbLeakState leak;     /* of LENT */
+
+  /* the rest */
+  GList all_link; /* in the list of all slots */
+  guint64 id;
+  gint64 born;      /* when it began to open */
+  gint64 opened_at; /* when it was open; 0: not yet */
+  double luck;      /* 0 to 1, chosen then: how much of lifetime-jitter is taken off its life */
+  gint64 retire_at; /* when a replacement should be opened; G_MAXINT64: never */
+  DbSlot *next;     /* in one of the lists of effects */
 };
 
 struct _DbTicket
@@ -270,13 +279,14 @@ void db_ticket_unref (DbTicket *ticket);
 /* An idle session for a caller that need not wait, or NULL. With @final that is the whole acquire,
  * and is counted; otherwise bind() goes on. With @any, a session that should be checked first will
  * do.
- * @idle_for: for how long nobody has proven the session. */
+ * @is_proven: the session worked a moment ago, and need not be looked at before it is used.
+ * Otherwise, and with @any, the acquire may still come to nothing: the event is the caller's. */
 DbSlot *db_pool_core_try (DbPoolCore *self,
                           gboolean final,
                           gboolean any,
                           guint thread,
                           gint64 now,
-                          gint64 *idle_for,
+                          gboolean *is_proven,
                           DbPoolEffects *fx);
 
 /* Whether a session is lent, so that one may come back any moment. */
@@ -467,9 +477,12 @@ void db_pool_core_get_info (DbPoolCore *self, DbPoolCoreInfo *info);
 void db_pool_core_set_observed (DbPoolCore *self, gboolean observed);
 gboolean db_pool_core_is_observed (DbPoolCore *self);
 
-/* Events. A bit for each type that somebody listens to; from any thread, without the lock. */
-void db_pool_core_set_listeners (DbPoolCore *self, guint mask);
-guint db_pool_core_get_listeners (DbPoolCore *self);
+/* Events. @func says whether somebody listens to a type, at the moment when it happens; it is
+ * called under the lock and must not call back. NULL: nobody does, and @func is not running any
+ * more. */
+typedef gboolean (*DbListenFunc) (DbEventType type, gpointer data);
+
+void db_pool_core_set_listen_func (DbPoolCore *self, DbListenFunc func, gpointer data);
 /* Appends an event; takes @text and a copy of @error. */
 void db_pool_core_add_event (DbPoolCore *self,
                              DbEventType type,
@@ -483,8 +496,10 @@ GArray *db_pool_core_take_events (DbPoolCore *self);
 void db_pool_core_get_stats (DbPoolCore *self, DbPoolStats *stats);
 
 /* DB_N_METRICS histograms, in microseconds, from any thread and without the lock. The core records
- * all of them but that of queries. */
+ * all of them but that of queries. Who looks at them calls settle() before: the core puts loans
+ * into them some at a time. */
 DbHistogram *db_pool_core_get_histograms (DbPoolCore *self);
+void db_pool_core_settle (DbPoolCore *self);
 
 /* The error of the last open if it failed, or NULL; the caller frees it.
  * @permanent: whether trying again is in vain. */

@@ -20,6 +20,9 @@
 #define BACK_OFF_FIRST (50 * G_TIME_SPAN_MILLISECOND)
 #define BACK_OFF_LAST (10 * G_TIME_SPAN_SECOND)
 
+/* A session that worked so short a time ago is lent without a look at it. */
+#define PROVEN_FOR G_TIME_SPAN_MILLISECOND
+
 static void
 event_clear (gpointer data)
 {
@@ -41,7 +44,7 @@ db_pool_core_new_events (void)
 DbPoolCore *
 db_pool_core_new (const DbPoolSettings *settings, guint32 seed, const guint *fork_counter)
 {
-  DbPoolCore *self = g_new0 (DbPoolCore, 1);
+  DbPoolCore *self = g_aligned_alloc0 (1, sizeof (DbPoolCore), DB_LINE_SIZE);
 
   self->ref_count = 1;
   db_lock_init (&self->lock);
@@ -84,7 +87,7 @@ db_pool_core_unref (DbPoolCore *self)
   g_array_unref (self->events);
   g_clear_error (&self->open_error);
   db_lock_clear (&self->lock);
-  g_free (self);
+  g_aligned_free (self);
 }
 
 void
@@ -119,7 +122,7 @@ db_pool_core_try (DbPoolCore *self,
                   gboolean any,
                   guint thread,
                   gint64 now,
-                  gint64 *idle_for,
+                  gboolean *is_proven,
                   DbPoolEffects *fx)
 {
   DbTicket *head;
@@ -138,13 +141,15 @@ db_pool_core_try (DbPoolCore *self,
   if (slot == NULL)
     return NULL;
 
-  *idle_for = now - slot->proven_at;
+  *is_proven = now - slot->proven_at <= PROVEN_FOR;
   db_pool_core_lend_locked (self, slot, thread, now, fx);
   if (final)
     {
       self->stats.requests++;
       self->stats.acquired++;
-      db_histogram_record (&self->histograms[DB_METRIC_WAIT], 0);
+      self->n_recent_unwaited++;
+      if (*is_proven && !any)
+        db_pool_core_add_event_locked (self, DB_EVENT_ACQUIRED, 0, NULL, NULL, fx);
     }
   if (head != NULL)
     db_pool_core_rebalance_locked (self, now, fx);
@@ -174,6 +179,7 @@ untry_locked (DbPoolCore *self, DbSlot *slot, gboolean final)
     return;
   self->stats.requests--;
   self->stats.acquired--;
+  db_pool_core_settle_locked (self);
   db_histogram_forget (&self->histograms[DB_METRIC_WAIT], 0);
 }
 
@@ -361,6 +367,7 @@ untake_locked (DbPoolCore *self, DbTicket *ticket, DbPoolEffects *fx)
   self->stats.undelivered++;
   db_pool_core_count_handed_locked (self, ticket, 1);
   self->stats.acquired--;
+  db_pool_core_settle_locked (self);
   db_histogram_forget (&self->histograms[DB_METRIC_WAIT],
                        ticket->waited ? db_ticket_wait (ticket) : 0);
   if (ticket->waited)
@@ -453,7 +460,8 @@ db_pool_core_give_back (DbPoolCore *self,
   DB_LOCK_SCOPE (&self->lock);
 
   g_assert (slot->state == DB_SLOT_LENT);
-  self->stats.finalized += finalized;
+  if (finalized)
+    self->stats.finalized++;
   db_pool_core_end_loan_locked (self, slot, now, fx);
   if (outcome == DB_OUTCOME_BROKEN)
     db_pool_core_close_locked (self, slot, DB_DROP_BROKEN, now, fx);

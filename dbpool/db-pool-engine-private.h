@@ -236,7 +236,6 @@ char *db_engine_describe_holders (DbEngine *self, guint n, guint64 but);
 
 /* Between the files of the engine. */
 void db_engine_run_effects (DbEngine *self, DbPoolEffects *fx);
-void db_engine_look_for_listeners (DbEngine *self);
 void db_engine_announce (DbTicket *ticket); /* consumes the reference */
 void db_engine_deliver_cb (gpointer item, gpointer engine);
 /* Of an asynchronous ticket that was granted and is not delivered yet: for whom the slot is. */

@@ -30,7 +30,6 @@ timer_cb (gpointer data)
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
 
   db_engine_notice_sleep (self);
-  db_engine_look_for_listeners (self);
   db_pool_core_tick (self->core, g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
 }
@@ -96,6 +95,7 @@ db_engine_new (DbConnectionManager *manager, DbPoolConfig *config, const char *n
   self->dispatchers = db_dispatcher_set_new (db_engine_deliver_cb, self);
   self->dedicated = g_hash_table_new_full (NULL, NULL, NULL, dedicated_free);
   self->home = db_pool_home_new (pool);
+  db_pool_core_set_listen_func (self->core, db_pool_listens, pool);
   g_weak_ref_init (&self->pool, pool);
   db_lock_init (&self->lock);
   db_cond_init (&self->changed);
@@ -206,7 +206,6 @@ db_engine_configure (DbEngine *self)
   db_lock_lock (&self->lock);
   take_settings_locked (self, &settings);
   db_lock_unlock (&self->lock);
-  db_engine_look_for_listeners (self);
   db_pool_core_configure (self->core, &settings, g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
   db_log (DB_LOG_FACTS (DB_LOG_POOL_CONFIGURED, .pool = self->name),
@@ -237,13 +236,6 @@ db_engine_notice_sleep (DbEngine *self)
 }
 
 /* Reports. */
-
-void
-db_engine_look_for_listeners (DbEngine *self)
-{
-  if (!db_engine_is_forked (self))
-    db_pool_home_look_for_listeners (self->home, self->core, (1u << DB_N_EVENT_TYPES) - 1);
-}
 
 static void
 add_lease_cb (DbSlot *slot, gpointer leases)
@@ -345,7 +337,6 @@ report_deadlock (DbEngine *self)
             "pool %s: each of its connections is held by a thread that itself waits for this "
             "pool; acquire once in a thread, or raise max-connections: %s",
             self->name, holders != NULL ? holders : "they are just coming back");
-  db_engine_look_for_listeners (self);
   db_pool_core_add_event (self->core, DB_EVENT_DEADLOCK, 0,
                           holders != NULL ? holders : g_strdup (""), NULL, &fx);
   db_engine_run_effects (self, &fx);
@@ -546,8 +537,6 @@ db_engine_give_back (DbEngine *self, DbLease *lease)
   outcome = judge (self, lease->session);
   if (was_one_shot && outcome != DB_OUTCOME_BROKEN)
     db_pool_core_prove (self->core, now);
-  db_pool_home_look_for_listeners (self->home, self->core,
-                                   1u << DB_EVENT_RETURNED | 1u << DB_EVENT_DROPPED);
   db_pool_core_give_back (self->core, lease->slot, outcome, lease->finalized, now, &fx);
   db_engine_run_effects (self, &fx);
   return took;
@@ -569,7 +558,6 @@ db_engine_evict (DbEngine *self, gboolean all)
 {
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
 
-  db_engine_look_for_listeners (self);
   db_pool_core_evict (self->core, all, g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
   if (!db_engine_is_forked (self))
@@ -582,7 +570,6 @@ db_engine_evict_id (DbEngine *self, guint64 id)
 {
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
 
-  db_engine_look_for_listeners (self);
   db_pool_core_doom_by_id (self->core, id, DB_DROP_EVICTED, g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
 }

@@ -126,6 +126,16 @@ db_pool_core_get_histograms (DbPoolCore *self)
   return self->histograms;
 }
 
+void
+db_pool_core_settle (DbPoolCore *self)
+{
+  if (db_pool_core_is_forked (self))
+    return;
+  DB_LOCK_SCOPE (&self->lock);
+
+  db_pool_core_settle_locked (self);
+}
+
 GError *
 db_pool_core_dup_open_error (DbPoolCore *self, gboolean *permanent)
 {
@@ -153,15 +163,14 @@ db_pool_core_is_observed (DbPoolCore *self)
 /* Events. */
 
 void
-db_pool_core_set_listeners (DbPoolCore *self, guint mask)
+db_pool_core_set_listen_func (DbPoolCore *self, DbListenFunc func, gpointer data)
 {
-  g_atomic_int_set (&self->listeners, (int) mask);
-}
+  if (db_pool_core_is_forked (self))
+    return;
+  DB_LOCK_SCOPE (&self->lock);
 
-guint
-db_pool_core_get_listeners (DbPoolCore *self)
-{
-  return (guint) g_atomic_int_get (&self->listeners);
+  self->listens = func;
+  self->listens_data = data;
 }
 
 void
@@ -240,8 +249,10 @@ validate_histograms_locked (DbPoolCore *self)
 {
   if (self->stats.requests % 16 != 0)
     return;
-  g_assert_cmpuint (db_histogram_count (&self->histograms[DB_METRIC_WAIT]), ==,
-                    self->stats.acquired);
+  g_assert_cmpuint (self->n_recent_uses, <, DB_N_RECENT_USES);
+  g_assert_cmpuint (db_histogram_count (&self->histograms[DB_METRIC_WAIT]) +
+                      self->n_recent_unwaited,
+                    ==, self->stats.acquired);
   g_assert_cmpuint (db_histogram_count (&self->histograms[DB_METRIC_CREATE]), ==,
                     self->stats.created);
 }

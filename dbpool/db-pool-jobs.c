@@ -353,7 +353,6 @@ hung_up_cb (gpointer data)
   DbEngine *self = lease->engine;
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
 
-  db_engine_look_for_listeners (self);
   db_lock_lock (&lease->lock);
   if (lease->slot != NULL)
     db_pool_core_doom (self->core, lease->slot, DB_DROP_BROKEN, g_get_monotonic_time (), &fx);
@@ -401,7 +400,6 @@ db_engine_open_job (gpointer data)
     db_engine_open (self, db_engine_get_manager (self), NULL, job->slot, self->cancellable, &error);
   gint64 now = g_get_monotonic_time ();
 
-  db_engine_look_for_listeners (self);
   if (lease != NULL)
     {
       db_engine_watch (lease);
@@ -457,7 +455,6 @@ db_engine_check_job (gpointer data)
   else if (job->slot->needs_hook &&
            !db_engine_ask_hook (self, DB_HOOK_BEFORE_ACQUIRE, lease, &error))
     result = DB_CHECK_REJECTED;
-  db_engine_look_for_listeners (self);
   db_pool_core_checked (self->core, job->slot, result, db_engine_is_final_rejection (error), error,
                         g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
@@ -502,7 +499,6 @@ db_engine_reset_job (gpointer data)
   guint64 id = job->slot->id;
   gboolean works = reset_session (self, job->slot->data, &error);
 
-  db_engine_look_for_listeners (self);
   if (!works)
     db_pool_core_add_event (self->core, DB_EVENT_BACKGROUND_ERROR, 0, NULL, error, &fx);
   db_pool_core_reset_done (self->core, job->slot, works, g_get_monotonic_time (), &fx);

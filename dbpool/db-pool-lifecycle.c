@@ -175,7 +175,6 @@ db_engine_reconfigure (DbEngine *self,
   db_lock_lock (&self->lock);
   g_ptr_array_add (self->managers, g_object_ref (manager));
   db_lock_unlock (&self->lock);
-  db_engine_look_for_listeners (self);
   db_pool_core_adopt (self->core, slot, g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
   db_log (DB_LOG_FACTS (DB_LOG_POOL_RECONFIGURED, .pool = self->name),
@@ -197,7 +196,6 @@ db_engine_shut_down (DbEngine *self)
   if (g_atomic_int_compare_and_exchange (&self->closing, FALSE, TRUE))
     db_log (DB_LOG_FACTS (DB_LOG_POOL_CLOSING, .pool = self->name), "pool %s is being closed",
             self->name);
-  db_engine_look_for_listeners (self);
   db_pool_core_close (self->core, g_get_monotonic_time (), &fx);
   db_engine_run_effects (self, &fx);
   g_cancellable_cancel (self->cancellable);

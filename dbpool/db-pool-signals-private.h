@@ -31,8 +31,7 @@ void db_pool_home_forget_pool (DbPoolHome *self);
  * thread, with no lock held. */
 void db_pool_home_wake (DbPoolHome *self, gboolean events, gboolean list);
 
-/* Tells the core who listens, right before something may happen that is worth an event: so a
- * handler sees all that begins after it was connected, whatever thread connected it. For each of
- * @types, a mask of bits 1 << DbEventType, that costs some 25 ns (all of them together, with nobody
- * connected, no more than one). Any thread, with no lock held. */
-void db_pool_home_look_for_listeners (DbPoolHome *self, DbPoolCore *core, guint types);
+/* Whether a handler is connected for events of @type: the DbListenFunc of a pool's core, which asks
+ * at the moment when something happens. So a handler sees all that begins after it was connected,
+ * whatever thread connected it. GLib answers under a lock of its own, and calls nobody back. */
+gboolean db_pool_listens (DbEventType type, gpointer pool);

@@ -8,9 +8,9 @@
  * would cost twice as much, and an emission on the thread where the event happened would run the
  * handlers of a single-threaded language on any thread.
  *
- * The home's lock is held while the core's is taken, while GLib is asked who is connected, and
- * while the source is told when to run: none of these calls back, so neither their locks nor this
- * one can be part of a cycle. It is never held while a handler runs or a reference is dropped.
+ * The home's lock is held while the core's is taken and while the source is told when to run:
+ * neither calls back, so neither their locks nor this one can be part of a cycle. It is never held
+ * while a handler runs or a reference is dropped.
  *
  * In a forked child nothing is touched: the lock may be held by a thread that is not there. */
 
@@ -36,7 +36,7 @@ struct _DbPoolHome
   GWeakRef weak; /* the pool */
 
   DbLock lock;
-  DbPool *pool;           /* lock: the same without a reference; NULL once it ends */
+  gboolean pool_ends;     /* lock: it is told nothing any more */
   GSource *source;        /* lock: NULL until there is something to tell */
   gboolean events_due;    /* lock: the core has some */
   gboolean list_due;      /* lock: the connections have changed */
@@ -71,7 +71,6 @@ db_pool_home_new (DbPool *pool)
   self->fork_generation = db_fork_generation ();
   g_weak_ref_init (&self->weak, pool);
   db_lock_init (&self->lock);
-  self->pool = pool;
   return self;
 }
 
@@ -259,7 +258,7 @@ db_pool_home_wake (DbPoolHome *self, gboolean events, gboolean list)
 
   DB_LOCK_SCOPE (&self->lock);
 
-  if (self->pool == NULL)
+  if (self->pool_ends)
     return;
   self->events_due |= events;
   self->list_due |= list;
@@ -277,7 +276,7 @@ db_pool_home_forget_pool (DbPoolHome *self)
   if (is_forked (self))
     return;
   db_lock_lock (&self->lock);
-  self->pool = NULL;
+  self->pool_ends = TRUE;
   source = g_steal_pointer (&self->source);
   batch = g_steal_pointer (&self->batch);
   db_lock_unlock (&self->lock);
@@ -291,41 +290,10 @@ db_pool_home_forget_pool (DbPoolHome *self)
     }
 }
 
-/* Listeners. */
-
-static guint
-find_listeners (DbPool *pool, guint types)
+gboolean
+db_pool_listens (DbEventType type, gpointer pool)
 {
-  const gboolean several = (types & (types - 1)) != 0;
-  guint found = 0;
-
-  if (several &&
-      g_signal_handler_find (pool, G_SIGNAL_MATCH_UNBLOCKED, 0, 0, NULL, NULL, NULL) == 0)
-    return 0;
-  for (guint type = 0; type < DB_N_EVENT_TYPES; type++)
-    if ((types & (1u << type)) != 0 && g_signal_has_handler_pending (pool, signals[type], 0, FALSE))
-      found |= 1u << type;
-  return found;
-}
-
-/* Under the lock from the look to the last line, or a thread that looked before a handler was
- * connected could take back what one that looked after it had told the core. */
-void
-db_pool_home_look_for_listeners (DbPoolHome *self, DbPoolCore *core, guint types)
-{
-  guint before, after;
-
-  if (is_forked (self))
-    return;
-
-  DB_LOCK_SCOPE (&self->lock);
-
-  before = db_pool_core_get_listeners (core);
-  after = before & ~types;
-  if (self->pool != NULL)
-    after |= find_listeners (self->pool, types);
-  if (after != before)
-    db_pool_core_set_listeners (core, after);
+  return g_signal_has_handler_pending (pool, signals[type], 0, FALSE);
 }
 
 /* The signals. */

@@ -32,12 +32,15 @@ struct _DbPoolStats
     };
   };
   guint waiting;
-  guint undelivered; /* granted, but the caller's main context has not run yet */
 
-  /* since the pool was made */
+  /* since the pool was made; what each loan changes comes first */
   guint64 requests;
   guint64 acquired;
-  guint64 waited; /* those of acquired that had to wait */
+  guint64 finalized; /* loans that ended with the last reference instead of a release */
+  gint64 use_time;   /* microseconds, of the loans that have ended */
+
+  guint undelivered; /* now: granted, but the caller's main context has not run yet */
+  guint64 waited;    /* those of acquired that had to wait */
   guint64 timeouts;
   guint64 cancelled;
   guint64 errors;
@@ -46,7 +49,6 @@ struct _DbPoolStats
   guint64 create_failed;
   guint64 dropped[DB_N_DROP_REASONS];
   guint64 detached;       /* taken out of the pool for good */
-  guint64 finalized;      /* loans that ended with the last reference instead of a release */
   guint64 leaks;          /* loans that were out for longer than the leak threshold */
   guint64 deadlocks;      /* times when every session was lent to threads that wait for one */
   guint64 events_dropped; /* signals that nobody fetched in time */
@@ -54,5 +56,4 @@ struct _DbPoolStats
   guint64 statement_hits;
   guint64 statement_misses;
   gint64 wait_time; /* microseconds, of those that waited and got a connection */
-  gint64 use_time;  /* microseconds, of the loans that have ended */
 };

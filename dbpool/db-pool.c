@@ -106,6 +106,7 @@ db_pool_dispose (GObject *object)
   g_signal_handlers_disconnect_by_func (self->config, config_changed_cb, self->engine);
   if (!db_engine_is_forked (self->engine))
     db_pool_home_forget_pool (self->engine->home);
+  db_pool_core_set_listen_func (self->engine->core, NULL, NULL); /* before the handlers go */
   db_engine_shut_down (self->engine);
   G_OBJECT_CLASS (db_pool_parent_class)->dispose (object);
 }
@@ -736,7 +737,10 @@ db_pool_try_acquire_at (DbPool *self, const char *place, GError **error)
  * @connection: (transfer full): a connection that was borrowed from @self
  *
  * Gives a connection back, together with the reference to it. In C that is the end of a loan at its
- * cheapest: who has other references to @connection calls [method@Db.Connection.release].
+ * cheapest, about half the price of dropping the reference: if it was the only one, and nothing was
+ * attached to the object, that serves the next loan. So @connection must not be used afterwards, not
+ * even to ask whether it was released; who has other references to it calls
+ * [method@Db.Connection.release].
  *
  * Does not block. A connection of another pool goes back to that one, with a warning.
  *
@@ -754,6 +758,5 @@ db_pool_give_back (DbPool *self, DbConnection *connection)
             "pool %s: db_pool_give_back() of a connection of pool %s, where it goes",
             db_pool_get_name (self),
             db_engine_get_name (db_connection_get_lease (connection)->engine));
-  db_connection_release (connection);
-  g_object_unref (connection);
+  db_connection_give_back (connection);
 }

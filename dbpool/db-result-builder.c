@@ -15,15 +15,9 @@
 #include "config.h"
 
 #include "db-result-storage-private.h"
+#include "db-reuse-private.h"
 
 #include <string.h>
-
-/* They are to see that a result is used after it was dropped, and cannot see GObject's counter. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define KEEPS_SPARES FALSE
-#else
-#define KEEPS_SPARES TRUE
-#endif
 
 #define FIRST_CHARS 256
 #define FIRST_BLOCK_SIZE 1024
@@ -244,15 +238,10 @@ db_result_builder_new (guint n_columns)
   return (DbResultBuilder *) self;
 }
 
-/* GObject's fields are private by name only: the counter, and the data where weak references,
- * toggle references, handlers' closures and bindings' wrappers leave their traces. */
 static gboolean
 is_nobodys (DbResult *self)
 {
-  GObject *object = G_OBJECT (self);
-
-  return g_atomic_int_get ((gint *) &object->ref_count) == 1 &&
-         g_atomic_pointer_get (&object->qdata) == NULL && self->rows == NULL && self->made == NULL;
+  return db_is_nobody_elses (self) && self->rows == NULL && self->made == NULL;
 }
 
 /* All of it lies in its one allocation. */
@@ -465,7 +454,7 @@ db_result_builder_finish (DbResultBuilder *builder, gint64 rows_affected, gint64
   builder_shrink (self);
   self->rows_affected = rows_affected;
   self->last_insert_id = last_insert_id;
-  if (KEEPS_SPARES && self->shape != NULL && self->shape->spare == NULL && is_small (self))
+  if (DB_REUSES_OBJECTS && self->shape != NULL && self->shape->spare == NULL && is_small (self))
     self->shape->spare = g_object_ref (self);
   return self;
 }

@@ -249,7 +249,7 @@ test_hand_off (void)
   Caller *head;
   DbSlot *slot;
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
-  gint64 idle_for;
+  gboolean is_proven;
 
   world_init (&world, 0, 1);
   world_start (&world);
@@ -261,13 +261,13 @@ test_hand_off (void)
   give_back (&world, slot, DB_OUTCOME_CLEAN);
   g_assert_cmpuint (world.n_wakes, ==, 1);
   g_assert_false (head->told);
-  slot = db_pool_core_try (world.core, TRUE, FALSE, 0, world.now, &idle_for, &fx);
+  slot = db_pool_core_try (world.core, TRUE, FALSE, 0, world.now, &is_proven, &fx);
   g_assert_nonnull (slot);
   run_effects (&world, &fx);
   g_assert_cmpint (look (&world, head), ==, DB_TICKET_PENDING);
 
   pass (&world, MS);
-  g_assert_null (db_pool_core_try (world.core, TRUE, FALSE, 0, world.now, &idle_for, &fx));
+  g_assert_null (db_pool_core_try (world.core, TRUE, FALSE, 0, world.now, &is_proven, &fx));
   give_back (&world, slot, DB_OUTCOME_CLEAN);
   g_assert_true (head->told);
   g_assert_cmpuint (world.n_wakes, ==, 1);

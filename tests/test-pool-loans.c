@@ -7,10 +7,17 @@
 
 #include "config.h"
 
+#include "db-reuse-private.h"
 #include "pool-fixture.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
+
+static void
+count_freed (gpointer data)
+{
+  (*(guint *) data)++;
+}
 
 /* Whatever aliases exist, a released handle reaches nobody. */
 static void
@@ -46,6 +53,107 @@ test_released (void)
   g_assert_no_error (error);
   g_assert_cmpint (db_result_get_int64 (result, 0, 0), ==, fake_connection_get_id (current));
   g_object_unref (current);
+  tear_down (&fixture);
+}
+
+/* A handle that is given back with the only reference to it may serve the next loan, as if it were
+ * new: here it does, where no sanitizer watches. */
+static void
+test_given_back (void)
+{
+  Fixture fixture;
+  DbConnection *connection;
+  g_autoptr (DbTransaction) transaction = NULL;
+  gconstpointer first;
+
+  set_up (&fixture, 1, SECOND);
+  connection = acquire (fixture.pool);
+  first = connection;
+  g_assert_cmpint (db_connection_execute (connection, "fail", NULL, NULL, NULL), ==, -1);
+  transaction = db_connection_begin (connection, DB_ISOLATION_DEFAULT, 0, NULL, NULL);
+  g_assert_true (db_transaction_commit (transaction, NULL, NULL));
+  g_clear_object (&transaction);
+  db_pool_give_back (fixture.pool, connection);
+  assert_gauges (fixture.pool, 1, 1, 0, 0);
+
+  connection = acquire (fixture.pool);
+  if (DB_REUSES_OBJECTS)
+    g_assert_true (connection == first);
+  g_assert_cmpuint (((GObject *) connection)->ref_count, ==, 1);
+  g_assert_false (db_connection_is_released (connection));
+  g_assert_null (db_connection_get_last_error_info (connection));
+  g_assert_cmpint (db_connection_execute (connection, "SELECT 1", NULL, NULL, NULL), ==, 1);
+
+  /* A session that goes takes the handle that waits for it along. */
+  fake_session_set_state (fake_connection_get_session (connection), DB_SESSION_BROKEN);
+  db_pool_give_back (fixture.pool, connection);
+  await_gauges (fixture.pool, 0, 0, 0, 0);
+  tear_down (&fixture);
+}
+
+/* Somebody could tell. */
+static void
+test_given_back_but_known (void)
+{
+  Fixture fixture;
+  DbConnection *connection, *next;
+  g_autoptr (DbTransaction) transaction = NULL;
+  g_autoptr (GObject) alias = NULL;
+  gpointer weak;
+  guint n_freed = 0;
+
+  set_up (&fixture, 1, SECOND);
+  connection = acquire (fixture.pool);
+  alias = g_object_ref (G_OBJECT (connection));
+  db_pool_give_back (fixture.pool, connection);
+  next = acquire (fixture.pool);
+  g_assert_true ((gpointer) next != (gpointer) alias);
+  g_assert_true (db_connection_is_released (DB_CONNECTION (alias)));
+  g_assert_false (db_connection_is_released (next));
+  g_assert_cmpint (db_connection_execute (next, "SELECT 1", NULL, NULL, NULL), ==, 1);
+
+  weak = next;
+  g_object_add_weak_pointer (G_OBJECT (next), &weak);
+  db_pool_give_back (fixture.pool, next);
+  g_assert_null (weak);
+
+  connection = acquire (fixture.pool);
+  g_object_set_data_full (G_OBJECT (connection), "attached", &n_freed, count_freed);
+  db_pool_give_back (fixture.pool, connection);
+  g_assert_cmpuint (n_freed, ==, 1);
+
+  /* What is left open goes with the loan, and its guard stays without effect. */
+  connection = acquire (fixture.pool);
+  transaction = db_connection_begin (connection, DB_ISOLATION_DEFAULT, 0, NULL, NULL);
+  db_pool_give_back (fixture.pool, connection);
+  next = acquire (fixture.pool);
+  g_assert_cmpuint (fake_manager_get_ledger (fixture.manager).resets, ==, 1);
+  g_assert_false (db_transaction_commit (transaction, NULL, NULL));
+  g_assert_cmpint (db_connection_execute (next, "SELECT 1", NULL, NULL, NULL), ==, 1);
+  g_assert_cmpint (db_session_get_state (db_connection_get_session (next)), ==, DB_SESSION_IDLE);
+
+  /* An open transaction whose guard has gone is no state of a new handle either. */
+  g_object_unref (db_connection_begin (next, DB_ISOLATION_DEFAULT, 0, NULL, NULL));
+  db_pool_give_back (fixture.pool, next);
+  next = acquire (fixture.pool);
+  g_assert_cmpuint (fake_manager_get_ledger (fixture.manager).resets, ==, 2);
+  g_assert_cmpint (db_session_get_state (db_connection_get_session (next)), ==, DB_SESSION_IDLE);
+
+  g_clear_object (&transaction);
+  transaction = db_connection_begin (next, DB_ISOLATION_DEFAULT, 0, NULL, NULL);
+  g_assert_cmpint (db_session_get_state (db_connection_get_session (next)), ==,
+                   DB_SESSION_IN_TRANSACTION);
+  g_assert_true (db_transaction_commit (transaction, NULL, NULL));
+  g_clear_object (&transaction);
+
+  g_assert_true (db_connection_detach (next, NULL));
+  db_pool_give_back (fixture.pool, next);
+  await_gauges (fixture.pool, 0, 0, 0, 0);
+  next = acquire (fixture.pool);
+  g_assert_true (db_pool_close (fixture.pool, 0, NULL, NULL) || db_connection_is_released (next));
+  db_pool_give_back (fixture.pool, next);
+  g_clear_object (&transaction);
+  g_clear_object (&alias);
   tear_down (&fixture);
 }
 
@@ -547,6 +655,8 @@ main (int argc, char **argv)
 
 #define ADD(path, func) g_test_add_func ("/pool/" path, func)
   ADD ("released", test_released);
+  ADD ("given-back", test_given_back);
+  ADD ("given-back/known", test_given_back_but_known);
   ADD ("cancel/query", test_cancel_query);
   ADD ("return/states", test_returned_states);
   ADD ("check", test_check);

@@ -538,6 +538,12 @@ test_evict_all (void)
   world_end (&world);
 }
 
+static gboolean
+listens_to_some (DbEventType type, gpointer data)
+{
+  return type == DB_EVENT_RETURNED || type == DB_EVENT_LEAK_SUSPECTED;
+}
+
 /* The ring keeps the first ones, counts the others, and speaks up once. */
 static void
 test_events (void)
@@ -547,7 +553,7 @@ test_events (void)
 
   world_init (&world, 0, 1);
   world_start (&world);
-  db_pool_core_set_listeners (world.core, 1u << DB_EVENT_RETURNED | 1u << DB_EVENT_LEAK_SUSPECTED);
+  db_pool_core_set_listen_func (world.core, listens_to_some, NULL);
   for (guint i = 0; i < 5000; i++)
     {
       DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
@@ -561,7 +567,7 @@ test_events (void)
   g_assert_cmpuint (take_events (&world, DB_EVENT_LEAK_SUSPECTED), ==, N_EVENTS_KEPT);
   give_back (&world, lend (&world), DB_OUTCOME_CLEAN);
   g_assert_cmpuint (take_events (&world, DB_EVENT_RETURNED), ==, 1);
-  db_pool_core_set_listeners (world.core, 0);
+  db_pool_core_set_listen_func (world.core, NULL, NULL);
   give_back (&world, lend (&world), DB_OUTCOME_CLEAN);
   g_assert_cmpuint (take_events (&world, DB_EVENT_RETURNED), ==, 0);
   world_end (&world);

@@ -100,14 +100,19 @@ static void
 finish (Witness *witness, Row *row, DbConnection *connection)
 {
   GObject *session = G_OBJECT (fake_connection_get_session (connection));
-  gboolean explicitly = g_rand_boolean (witness->random);
+  gint32 way = g_rand_int_range (witness->random, 0, 3);
 
   row->session = db_connection_get_id (connection);
   g_assert_true (g_object_replace_data (session, "borrower", NULL, connection, NULL, NULL));
   use (connection, witness->random);
   g_assert_true (g_object_replace_data (session, "borrower", connection, NULL, NULL, NULL));
   row->ended = g_get_monotonic_time ();
-  if (explicitly)
+  if (way == 0)
+    {
+      db_pool_give_back (pool, connection);
+      return;
+    }
+  if (way == 1)
     db_connection_release (connection);
   g_object_unref (connection);
 }

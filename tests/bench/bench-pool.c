@@ -79,6 +79,27 @@ acquire_unref (Bench *bench)
 }
 
 static void
+acquire_give_back (Bench *bench)
+{
+  for (guint i = 0; i < bench->n; i++)
+    db_pool_give_back (bench->pool, db_pool_acquire (bench->pool, NULL, NULL));
+}
+
+static void
+floor_mutex (Bench *bench)
+{
+  static GMutex lock;
+
+  for (guint i = 0; i < bench->n; i++)
+    {
+      g_mutex_lock (&lock);
+      g_mutex_unlock (&lock);
+      g_mutex_lock (&lock);
+      g_mutex_unlock (&lock);
+    }
+}
+
+static void
 acquired_cb (GObject *source, GAsyncResult *result, gpointer data)
 {
   Bench *bench = data;
@@ -228,7 +249,8 @@ typedef struct
 
 typedef struct
 {
-  DbPool *pool; /* NULL: every thread has what it needs */
+  DbPool *pool;   /* NULL: every thread has what it needs */
+  gboolean gives; /* the connection back explicitly */
   Gate *gate;
   guint64 cycles;
 } Worker;
@@ -306,7 +328,10 @@ hold_in_thread (gpointer data)
         worker->pool != NULL ? db_pool_acquire (worker->pool, NULL, NULL) : NULL;
 
       work (hold);
-      g_clear_object (&connection);
+      if (worker->gives)
+        db_pool_give_back (worker->pool, connection);
+      else
+        g_clear_object (&connection);
       worker->cycles++;
     }
   return NULL;
@@ -314,7 +339,7 @@ hold_in_thread (gpointer data)
 
 /* Adds what each worker did in this time. */
 static void
-run_workers (Worker *workers, guint n_threads, DbPool *pool, gint64 duration)
+run_workers (Worker *workers, guint n_threads, DbPool *pool, gboolean gives, gint64 duration)
 {
   g_autofree GThread **threads = g_new0 (GThread *, n_threads);
   Gate gate = {.n_missing = n_threads, .duration = duration};
@@ -322,6 +347,7 @@ run_workers (Worker *workers, guint n_threads, DbPool *pool, gint64 duration)
   for (guint i = 0; i < n_threads; i++)
     {
       workers[i].pool = pool;
+      workers[i].gives = gives;
       workers[i].gate = &gate;
       threads[i] = g_thread_new ("holder", hold_in_thread, &workers[i]);
     }
@@ -346,32 +372,39 @@ add_up (const Worker *workers, guint n_threads, double *share)
   return sum;
 }
 
-/* The ideal is what as many threads as there are processors do without a pool. The two take turns,
+/* The ideal is what as many threads as there are processors do without a pool. They take turns,
  * because a shared machine is never as fast as it was a second ago. */
 static void
 bench_contention (guint n_threads, guint n_sessions)
 {
   g_autoptr (DbPool) pool = make_pool (n_sessions);
-  g_autofree Worker *workers = g_new0 (Worker, n_threads);
+  g_autofree Worker *unrefs = g_new0 (Worker, n_threads);
+  g_autofree Worker *gives = g_new0 (Worker, n_threads);
   g_autofree Worker *free_workers = g_new0 (Worker, n_sessions);
   guint n_free = MIN (n_sessions, g_get_num_processors ());
-  const guint n_turns = 20;
-  const gint64 turn = 100 * G_TIME_SPAN_MILLISECOND;
+  const guint n_turns = 12;
+  const gint64 turn = 250 * G_TIME_SPAN_MILLISECOND;
   double seconds = n_turns * turn / (double) G_TIME_SPAN_SECOND;
   double share, unused;
-  double rate, ideal;
+  double ideal;
 
   fill (pool, n_sessions);
   for (guint i = 0; i < n_turns; i++)
     {
-      run_workers (free_workers, n_free, NULL, turn);
-      run_workers (workers, n_threads, pool, turn);
+      run_workers (free_workers, n_free, NULL, FALSE, turn);
+      run_workers (unrefs, n_threads, pool, FALSE, turn);
+      run_workers (gives, n_threads, pool, TRUE, turn);
     }
   ideal = add_up (free_workers, n_free, &unused) / seconds;
-  rate = add_up (workers, n_threads, &share) / seconds;
-  printf (
-    "%2u threads over %u sessions, 20 µs each: %6.0f/s, %.2f of the ideal %.0f/s, share %.2f\n",
-    n_threads, n_sessions, rate, rate / ideal, ideal, share);
+  printf ("%2u threads over %u sessions, 20 µs each; the ideal is %.0f/s\n", n_threads, n_sessions,
+          ideal);
+  for (guint i = 0; i < 2; i++)
+    {
+      double rate = add_up (i == 0 ? unrefs : gives, n_threads, &share) / seconds;
+
+      printf ("  acquire + %-10s %6.0f/s, %.3f of the ideal, share %.2f\n",
+              i == 0 ? "unref" : "give_back", rate, rate / ideal, share);
+    }
 }
 
 int
@@ -380,6 +413,7 @@ main (int argc, char **argv)
   g_autoptr (DbPool) pool = make_pool (4);
   Bench bench = {.pool = pool};
   double object_ns;
+  double mutex_ns;
   double task_ns;
 
   hold = calibrate ();
@@ -391,8 +425,12 @@ main (int argc, char **argv)
   fill (pool, 1);
   object_ns = measure (floor_gobject, &bench, 200000);
   task_ns = measure (floor_task, &bench, 100000);
-  printf ("floors: GObject new + unref %.0f ns, GTask round trip %.0f ns\n", object_ns, task_ns);
+  mutex_ns = measure (floor_mutex, &bench, 200000);
+  printf (
+    "floors: GObject new + unref %.0f ns, mutex locked twice %.0f ns, GTask round trip %.0f ns\n",
+    object_ns, mutex_ns, task_ns);
   print_row ("acquire + last unref", measure (acquire_unref, &bench, 200000), "GObject", object_ns);
+  print_row ("acquire + give_back", measure (acquire_give_back, &bench, 200000), "mutex", mutex_ns);
   print_row ("acquire_async + callback + release", measure (acquire_async, &bench, 100000), "GTask",
              task_ns);
   {

@@ -244,8 +244,8 @@ DbSlot *
 try (World *world)
 {
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
-  gint64 idle_for;
-  DbSlot *slot = db_pool_core_try (world->core, TRUE, FALSE, 0, world->now, &idle_for, &fx);
+  gboolean is_proven;
+  DbSlot *slot = db_pool_core_try (world->core, TRUE, FALSE, 0, world->now, &is_proven, &fx);
 
   run_effects (world, &fx);
   return slot;

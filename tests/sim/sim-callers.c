@@ -311,19 +311,21 @@ found (SimWorld *world, SimCaller *caller, gboolean final, gboolean any)
   DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
   gint64 now = sim_clock (world);
   gboolean may_jump = may_overtake (world);
-  gint64 idle_for = -1;
+  gboolean is_proven = FALSE;
   DbSlot *slot = db_pool_core_try (world->core, final, any, final ? caller->ticket.thread : 0, now,
-                                   &idle_for, &fx);
+                                   &is_proven, &fx);
 
   if (slot != NULL)
     {
       SimSession *session = slot->data;
 
       g_assert_true (may_jump);
-      g_assert_cmpint (idle_for, ==, now - session->proven);
+      g_assert_cmpint (is_proven, ==, now - session->proven <= G_TIME_SPAN_MILLISECOND);
       sim_ledger_lend (world, session, caller, any ? SIM_LOAN_ANY : SIM_LOAN_IDLE);
       if (final)
         world->counts.ended[DB_TICKET_TAKEN]++;
+      if (final && is_proven && !any)
+        sim_ledger_event (world, DB_EVENT_ACQUIRED);
     }
   sim_effects (world, &fx);
   return slot != NULL && !is_declined (world, caller, final, any);
