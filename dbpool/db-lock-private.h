@@ -6,13 +6,13 @@
  * A lock is held for a few hundred instructions and never while anything blocks. So who finds it
  * taken looks again for a moment before it sleeps: to be woken by another processor takes a hundred
  * times as long as the lock is held. (With two threads that each use a session for 20 µs, three of
- * a hundred loans meet; sleeping for those cost 3 % of the throughput.)
+ * a thousand loans meet; sleeping for those took 2 to 3 % of the throughput.)
  *
  * DbLock and DbCond are GMutex and GCond with the same rules. All of dbpool's locking goes through
  * here, and memory passes between threads only under such a lock or through the atomics of GLib's
  * headers. The reason is ThreadSanitizer: GLib's mutexes are futexes inside an uninstrumented
  * library, which TSan cannot see, so under TSan the wrappers say what was acquired and released.
- * Without TSan they compile to the GLib call and nothing else. */
+ * Without TSan they are calls of GLib and nothing else. */
 
 #pragma once
 
