@@ -697,7 +697,8 @@ db_pool_core_idle_due_locked (DbPoolCore *self)
   return db_later (oldest->idle_since, settings->idle_timeout);
 }
 
-/* Up to a tenth early, so that sessions that were opened together are not checked together. */
+/* Up to a tenth early, so that sessions that were opened together are not checked together. Not of
+ * a suspect one, whose check does not wait for that. */
 gint64
 db_pool_core_choose_check_locked (DbPoolCore *self, DbSlot *slot)
 {
@@ -721,7 +722,7 @@ db_pool_core_make_idle_locked (DbPoolCore *self, DbSlot *slot, gint64 now, DbPoo
     g_queue_push_head_link (&self->idle, &slot->link);
   else
     g_queue_insert_before_link (&self->idle, link, &slot->link);
-  slot->check_at = db_pool_core_choose_check_locked (self, slot);
+  slot->check_at = slot->suspect ? now : db_pool_core_choose_check_locked (self, slot);
   db_pool_core_arm_locked (self, MIN (slot->expires, slot->check_at), fx);
   db_pool_core_arm_locked (self, db_pool_core_idle_due_locked (self), fx);
 }

@@ -197,12 +197,6 @@ db_pool_core_put_back (DbPoolCore *self,
   untry_locked (self, slot, final);
   slot->suspect = TRUE;
   db_pool_core_deliver_locked (self, slot, FALSE, now, fx);
-  /* Like the others that a sleep made suspect, it is checked even if nobody asks for it. */
-  if (slot->state == DB_SLOT_IDLE)
-    {
-      slot->check_at = now;
-      db_pool_core_arm_locked (self, now, fx);
-    }
   db_pool_core_rebalance_locked (self, now, fx);
 }
 

@@ -331,7 +331,7 @@ db_pool_core_configure (DbPoolCore *self,
       settings->lifetime_jitter != old.lifetime_jitter)
     change_lifetime_locked (self);
   for (GList *link = self->idle.head; link != NULL; link = link->next)
-    if (settings->keepalive != old.keepalive)
+    if (settings->keepalive != old.keepalive && !((DbSlot *) link->data)->suspect)
       ((DbSlot *) link->data)->check_at = db_pool_core_choose_check_locked (self, link->data);
   upkeep_locked (self, now, fx);
 }

@@ -437,6 +437,40 @@ test_suspect (void)
   world_end (&world);
 }
 
+/* A session that is put back, because who got it noticed the sleep, is asked like the others: now,
+ * and not only when somebody wants it. Another keep-alive does not put that off. */
+static void
+test_suspect_put_back (void)
+{
+  World world;
+  DbPoolEffects fx = DB_POOL_EFFECTS_INIT;
+  DbPoolSettings settings;
+  DbSlot *slots[2];
+  gint64 woke;
+
+  world_init (&world, 0, 2);
+  world_start (&world);
+  for (guint i = 0; i < 2; i++)
+    slots[i] = lend (&world);
+  for (guint i = 0; i < 2; i++)
+    give_back (&world, slots[i], DB_OUTCOME_CLEAN);
+  pass (&world, SECOND);
+  slots[0] = try (&world);
+  g_assert_nonnull (slots[0]);
+  woke = world.now;
+  db_pool_core_suspect_idle (world.core, world.now, &fx);
+  db_pool_core_put_back (world.core, slots[0], TRUE, world.now, &fx);
+  settings = world.settings;
+  settings.keepalive = 3600 * SECOND;
+  db_pool_core_configure (world.core, &settings, world.now, &fx);
+  run_effects (&world, &fx);
+  pass (&world, SECOND);
+  g_assert_cmpuint (world.n_checks, ==, 2);
+  for (guint i = 0; i < 2; i++)
+    g_assert_cmpint (world.checked_at[i], <=, woke + 20 * MS);
+  world_end (&world);
+}
+
 /* A session is lent so often and no more; a loan that came to nothing does not count. */
 static void
 test_max_uses (void)
@@ -591,6 +625,7 @@ main (int argc, char **argv)
   ADD ("suspend-and-close", test_suspend_and_close);
   ADD ("leaks", test_leaks);
   ADD ("suspect", test_suspect);
+  ADD ("suspect/put-back", test_suspect_put_back);
   ADD ("max-uses", test_max_uses);
   ADD ("doom", test_doom);
   ADD ("evict-all", test_evict_all);
