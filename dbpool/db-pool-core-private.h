@@ -258,6 +258,15 @@ typedef struct
   gboolean changed;  /* something that an observer sees */
 } DbPoolEffects;
 
+/* Most calls have none. */
+static inline gboolean
+db_pool_effects_are_any (const DbPoolEffects *self)
+{
+  return self->open != NULL || self->check != NULL || self->reset != NULL || self->close != NULL ||
+         self->decided != NULL || self->wake != NULL || self->probes != NULL || self->timer ||
+         self->drained || self->leaks || self->deadlock || self->events || self->changed;
+}
+
 #define DB_POOL_EFFECTS_INIT                                                                       \
   {                                                                                                \
     0                                                                                              \

@@ -151,7 +151,8 @@ db_pool_core_try (DbPoolCore *self,
       if (*is_proven && !any)
         db_pool_core_add_event_locked (self, DB_EVENT_ACQUIRED, 0, NULL, NULL, fx);
     }
-  if (head != NULL)
+  /* Those who wait: another idle session is for them, or a new one. */
+  if (head != NULL && (self->stats.idle > 0 || self->slots.length < self->settings.max_connections))
     db_pool_core_rebalance_locked (self, now, fx);
   return slot;
 }

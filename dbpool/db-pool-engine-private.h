@@ -235,7 +235,14 @@ GPtrArray *db_engine_dup_loans (DbEngine *self, guint n);
 char *db_engine_describe_holders (DbEngine *self, guint n, guint64 but);
 
 /* Between the files of the engine. */
-void db_engine_run_effects (DbEngine *self, DbPoolEffects *fx);
+void db_engine_run_some_effects (DbEngine *self, DbPoolEffects *fx);
+static inline void
+db_engine_run_effects (DbEngine *self, DbPoolEffects *fx)
+{
+  if (db_pool_effects_are_any (fx) || g_atomic_int_get (&self->n_watchers) > 0)
+    db_engine_run_some_effects (self, fx);
+}
+
 void db_engine_announce (DbTicket *ticket); /* consumes the reference */
 void db_engine_deliver_cb (gpointer item, gpointer engine);
 /* Of an asynchronous ticket that was granted and is not delivered yet: for whom the slot is. */

@@ -460,7 +460,7 @@ announce_decided (DbTicket *ticket)
 }
 
 void
-db_engine_run_effects (DbEngine *self, DbPoolEffects *fx)
+db_engine_run_some_effects (DbEngine *self, DbPoolEffects *fx)
 {
   if (fx->wake != NULL)
     db_engine_announce (fx->wake);
@@ -491,7 +491,7 @@ db_engine_run_effects (DbEngine *self, DbPoolEffects *fx)
 static DbOutcome
 judge (DbEngine *self, DbSession *session)
 {
-  switch (db_session_get_state (session))
+  switch (db_session_peek_state (session))
     {
     case DB_SESSION_IDLE:
       break;
@@ -508,7 +508,7 @@ judge (DbEngine *self, DbSession *session)
     case DB_RESET_CLEAN:
       return DB_OUTCOME_DIRTY;
     case DB_RESET_DIRTY:
-      return db_session_is_dirty (session) ? DB_OUTCOME_DIRTY : DB_OUTCOME_CLEAN;
+      return db_session_peek_dirty (session) ? DB_OUTCOME_DIRTY : DB_OUTCOME_CLEAN;
     case DB_RESET_NONE:
     default:
       return db_session_has_leftovers (session) ? DB_OUTCOME_DIRTY : DB_OUTCOME_CLEAN;

@@ -293,7 +293,9 @@ db_pool_home_forget_pool (DbPoolHome *self)
 gboolean
 db_pool_listens (DbEventType type, gpointer pool)
 {
-  return g_signal_has_handler_pending (pool, signals[type], 0, FALSE);
+  /* Mostly nobody listens to anything, which is known sooner. */
+  return g_signal_handler_find (pool, G_SIGNAL_MATCH_UNBLOCKED, 0, 0, NULL, NULL, NULL) != 0 &&
+         g_signal_has_handler_pending (pool, signals[type], 0, FALSE);
 }
 
 /* The signals. */

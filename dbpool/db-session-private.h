@@ -12,6 +12,10 @@
 /* Called by the pool after a successful reset. */
 void db_session_clear_dirty (DbSession *self);
 
+/* db_session_get_state() and db_session_is_dirty(), of what is known to be a session. */
+DbSessionState db_session_peek_state (DbSession *self);
+gboolean db_session_peek_dirty (DbSession *self);
+
 /* What a session has open that must not reach its next borrower, such as rows that are being read:
  * it is dirty as long as there is any, and has to be reset whatever the level of resets is. */
 void db_session_add_leftover (DbSession *self);

@@ -285,9 +285,15 @@ db_session_get_state (DbSession *self)
 {
   g_return_val_if_fail (DB_IS_SESSION (self), DB_SESSION_BROKEN);
 
-  if (DB_SESSION_GET_CLASS (self)->get_state == NULL)
-    return DB_SESSION_IDLE;
-  return DB_SESSION_GET_CLASS (self)->get_state (self);
+  return db_session_peek_state (self);
+}
+
+DbSessionState
+db_session_peek_state (DbSession *self)
+{
+  DbSessionClass *klass = DB_SESSION_GET_CLASS (self);
+
+  return klass->get_state != NULL ? klass->get_state (self) : DB_SESSION_IDLE;
 }
 
 /**
@@ -495,9 +501,15 @@ db_session_mark_dirty (DbSession *self)
 gboolean
 db_session_is_dirty (DbSession *self)
 {
-  DbSessionPrivate *priv = db_session_get_instance_private (self);
-
   g_return_val_if_fail (DB_IS_SESSION (self), FALSE);
+
+  return db_session_peek_dirty (self);
+}
+
+gboolean
+db_session_peek_dirty (DbSession *self)
+{
+  DbSessionPrivate *priv = db_session_get_instance_private (self);
 
   return priv->dirty || priv->n_leftovers > 0;
 }
