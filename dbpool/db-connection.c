@@ -146,22 +146,47 @@ is_settled (DbConnection *self)
          self->abandoned_depth < 0 && g_queue_is_empty (&self->dropped);
 }
 
-void
-db_connection_give_back (DbConnection *self)
+/* Ends the loan, and lets the handle serve the next one, if it can be. */
+static gboolean
+end_and_keep (DbConnection *self, DbLoanEnd how)
 {
   DbLease *lease = self->lease;
 
-  if (db_is_nobody_elses (self) && is_settled (self))
-    {
-      g_clear_pointer (&self->last_error, db_error_info_unref);
-      if (db_lease_end_with (lease, self->loan, self))
-        {
-          db_lease_unref (lease); /* the handle's */
-          return;
-        }
-    }
-  db_lease_end (lease, self->loan, DB_LOAN_RELEASED);
+  if (!db_is_nobody_elses (self) || !is_settled (self))
+    return FALSE;
+  g_clear_pointer (&self->last_error, db_error_info_unref);
+  if (!db_lease_end_with (lease, self->loan, how, self))
+    return FALSE;
+  db_lease_unref (lease); /* the handle's */
+  return TRUE;
+}
+
+void
+db_connection_give_back (DbConnection *self)
+{
+  if (end_and_keep (self, DB_LOAN_RELEASED))
+    return;
+  db_lease_end (self->lease, self->loan, DB_LOAN_RELEASED);
   g_object_unref (self);
+}
+
+/**
+ * db_connection_drop: (skip)
+ * @self: (transfer full): a connection
+ *
+ * Drops a reference, like g_object_unref(), at half the price if it is the last one and nothing was
+ * attached to the object: that then serves the next loan. This is what g_autoptr() does with a
+ * connection. Does not block.
+ *
+ * Since: 1.0
+ */
+void
+db_connection_drop (DbConnection *self)
+{
+  g_return_if_fail (DB_IS_CONNECTION (self));
+
+  if (!end_and_keep (self, DB_LOAN_FINALIZED))
+    g_object_unref (self);
 }
 
 void

@@ -17,7 +17,30 @@ G_BEGIN_DECLS
 
 #define DB_TYPE_CONNECTION (db_connection_get_type ())
 DB_AVAILABLE_IN_1_0
-G_DECLARE_FINAL_TYPE (DbConnection, db_connection, DB, CONNECTION, GObject)
+GType db_connection_get_type (void);
+
+/* What G_DECLARE_FINAL_TYPE() declares, but that g_autoptr() ends with db_connection_drop(). */
+typedef struct _DbConnection DbConnection;
+typedef struct
+{
+  GObjectClass parent_class;
+} DbConnectionClass;
+
+G_GNUC_UNUSED static inline DbConnection *
+DB_CONNECTION (gpointer ptr)
+{
+  return G_TYPE_CHECK_INSTANCE_CAST (ptr, db_connection_get_type (), DbConnection);
+}
+
+G_GNUC_UNUSED static inline gboolean
+DB_IS_CONNECTION (gpointer ptr)
+{
+  return G_TYPE_CHECK_INSTANCE_TYPE (ptr, db_connection_get_type ());
+}
+
+DB_AVAILABLE_IN_1_0
+void db_connection_drop (DbConnection *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DbConnection, db_connection_drop)
 
 DB_AVAILABLE_IN_1_0
 void db_connection_release (DbConnection *self);

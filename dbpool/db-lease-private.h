@@ -129,9 +129,9 @@ typedef enum
 /* Ends a loan; nothing happens if it has ended before. */
 void db_lease_end (DbLease *self, guint64 loan, DbLoanEnd how);
 
-/* The same of a loan that was released, with a reference to its handle, which becomes the spare.
- * FALSE: not now, and nothing was done. */
-gboolean db_lease_end_with (DbLease *self, guint64 loan, DbConnection *handle);
+/* The same, not of DB_LOAN_REVOKED, with the only reference to the handle of the loan, which becomes
+ * the spare. FALSE: not now, and nothing was done. */
+gboolean db_lease_end_with (DbLease *self, guint64 loan, DbLoanEnd how, DbConnection *handle);
 
 /* Takes the session out of the pool for good. */
 gboolean db_lease_detach (DbLease *self, guint64 loan, GError **error);

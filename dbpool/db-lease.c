@@ -247,7 +247,7 @@ db_lease_end (DbLease *self, guint64 loan, DbLoanEnd how)
 }
 
 gboolean
-db_lease_end_with (DbLease *self, guint64 loan, DbConnection *handle)
+db_lease_end_with (DbLease *self, guint64 loan, DbLoanEnd how, DbConnection *handle)
 {
   gboolean ends;
 
@@ -259,7 +259,7 @@ db_lease_end_with (DbLease *self, guint64 loan, DbConnection *handle)
   if (ends)
     {
       self->loan = 0;
-      self->finalized = FALSE;
+      self->finalized = how == DB_LOAN_FINALIZED;
       self->spare = handle;
     }
   db_lock_unlock (&self->lock);

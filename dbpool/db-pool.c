@@ -737,7 +737,7 @@ db_pool_try_acquire_at (DbPool *self, const char *place, GError **error)
  * @connection: (transfer full): a connection that was borrowed from @self
  *
  * Gives a connection back, together with the reference to it. In C that is the end of a loan at its
- * cheapest, about half the price of dropping the reference: if it was the only one, and nothing was
+ * cheapest, about half the price of g_object_unref(): if it was the only one, and nothing was
  * attached to the object, that serves the next loan. So @connection must not be used afterwards, not
  * even to ask whether it was released; who has other references to it calls
  * [method@Db.Connection.release].

@@ -91,6 +91,52 @@ test_given_back (void)
   tear_down (&fixture);
 }
 
+/* What g_autoptr() does is the end of a reference, and only that of the last one ends the loan. */
+static void
+test_dropped (void)
+{
+  Fixture fixture;
+  g_autoptr (DbPoolStats) stats = NULL;
+  gconstpointer first = NULL;
+  gpointer weak = NULL;
+
+  set_up (&fixture, 1, SECOND);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (DbConnection) connection = acquire (fixture.pool);
+
+      g_assert_false (db_connection_is_released (connection));
+      if (DB_REUSES_OBJECTS && first != NULL)
+        g_assert_true (connection == first);
+      first = connection;
+    }
+  assert_gauges (fixture.pool, 1, 1, 0, 0);
+  {
+    g_autoptr (DbConnection) connection = acquire (fixture.pool);
+
+    {
+      g_autoptr (DbConnection) alias = g_object_ref (connection);
+    }
+    g_assert_false (db_connection_is_released (connection));
+    assert_gauges (fixture.pool, 1, 0, 1, 0);
+    weak = connection;
+    g_object_add_weak_pointer (G_OBJECT (connection), &weak);
+  }
+  g_assert_null (weak);
+  {
+    g_autoptr (DbConnection) connection = acquire (fixture.pool);
+
+    db_connection_release (connection);
+    assert_gauges (fixture.pool, 1, 1, 0, 0);
+  }
+  assert_gauges (fixture.pool, 1, 1, 0, 0);
+
+  stats = db_pool_get_stats (fixture.pool);
+  g_assert_cmpuint (db_pool_stats_get_acquired (stats), ==, 4);
+  g_assert_cmpuint (db_pool_stats_get_finalized (stats), ==, 3);
+  tear_down (&fixture);
+}
+
 /* Somebody could tell. */
 static void
 test_given_back_but_known (void)
@@ -657,6 +703,7 @@ main (int argc, char **argv)
   ADD ("released", test_released);
   ADD ("given-back", test_given_back);
   ADD ("given-back/known", test_given_back_but_known);
+  ADD ("dropped", test_dropped);
   ADD ("cancel/query", test_cancel_query);
   ADD ("return/states", test_returned_states);
   ADD ("check", test_check);

@@ -86,6 +86,15 @@ acquire_give_back (Bench *bench)
 }
 
 static void
+acquire_autoptr (Bench *bench)
+{
+  for (guint i = 0; i < bench->n; i++)
+    {
+      g_autoptr (DbConnection) connection = db_pool_acquire (bench->pool, NULL, NULL);
+    }
+}
+
+static void
 floor_mutex (Bench *bench)
 {
   static GMutex lock;
@@ -429,6 +438,7 @@ main (int argc, char **argv)
     "floors: GObject new + unref %.0f ns, mutex locked twice %.0f ns, GTask round trip %.0f ns\n",
     object_ns, mutex_ns, task_ns);
   print_row ("acquire + last unref", measure (acquire_unref, &bench, 200000), "GObject", object_ns);
+  print_row ("acquire + g_autoptr", measure (acquire_autoptr, &bench, 200000), "mutex", mutex_ns);
   print_row ("acquire + give_back", measure (acquire_give_back, &bench, 200000), "mutex", mutex_ns);
   print_row ("acquire_async + callback + release", measure (acquire_async, &bench, 100000), "GTask",
              task_ns);
